@@ -1,0 +1,97 @@
+//! The server that the published protocol test suites are run against.
+//!
+//! `PORT` (default 3000), `PING_INTERVAL`, `PING_TIMEOUT` and `CONNECT_TIMEOUT` in milliseconds
+//! (defaults 300, 200 and 1,000) and `WORKERS` (default 1) come from the environment.
+
+use std::{env, time::Duration};
+
+use actix_socketio::{
+    Config, ConnectError, EngineHandler, EngineIo, EngineMessage, EngineSocket, Event, Handler, Handshake,
+    Outgoing, Socket, SocketIo,
+};
+use actix_web::{App, HttpServer, rt::time::sleep};
+use async_trait::async_trait;
+use serde_json::Value;
+
+struct Echo;
+
+#[async_trait]
+impl Handler for Echo {
+    async fn connect(&self, socket: &Socket, handshake: &Handshake) -> Result<(), ConnectError> {
+        socket.set_data(handshake.auth.clone());
+        Ok(())
+    }
+
+    async fn connected(&self, socket: &Socket) {
+        // Apart from the answer to CONNECT: clients that listen for one message after the other
+        // would miss the second of two that arrive in one read.
+        sleep(Duration::from_millis(10)).await;
+        let Some(auth) = socket.data::<Value>() else { return };
+        if let Ok(event) = Outgoing::event(socket.namespace(), "auth", &*auth) {
+            let _ = socket.emit(&event);
+        }
+    }
+
+    async fn event(&self, socket: &Socket, event: Event) -> Option<Vec<Value>> {
+        match event.name.as_str() {
+            "message" => {
+                let back = Outgoing::event_with_args(
+                    socket.namespace(),
+                    "message-back",
+                    &event.args,
+                    &event.attachments,
+                );
+                if let Ok(back) = back {
+                    let _ = socket.emit(&back);
+                }
+            }
+            "message-with-ack" => {
+                if let Some(ack) = event.ack {
+                    let _ = ack.send(event.args, event.attachments);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+struct Mirror;
+
+#[async_trait]
+impl EngineHandler for Mirror {
+    async fn message(&self, socket: &EngineSocket, message: EngineMessage) {
+        let _ = socket.send(&message);
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn config(path: &str) -> Config {
+    let mut config = Config::at(path);
+    config.ping_interval = Duration::from_millis(number("PING_INTERVAL", 300));
+    config.ping_timeout = Duration::from_millis(number("PING_TIMEOUT", 200));
+    config.connect_timeout = Duration::from_millis(number("CONNECT_TIMEOUT", 1_000));
+    config
+}
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    let port = u16::try_from(number("PORT", 3_000)).unwrap_or(3_000);
+    let workers = usize::try_from(number("WORKERS", 1)).unwrap_or(1).max(1);
+    let engine = EngineIo::new(config("/engine.io/"), Mirror);
+    let server = SocketIo::builder()
+        .config(config("/socket.io/"))
+        .namespace("/", Echo)
+        .namespace("/custom", Echo)
+        .build();
+    HttpServer::new(move || App::new().configure(server.configure()).configure(engine.configure()))
+        .workers(workers)
+        .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
+        .bind(("127.0.0.1", port))?
+        .run()
+        .await
+}

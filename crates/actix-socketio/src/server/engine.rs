@@ -1,0 +1,152 @@
+//! Bare Engine.IO: messages without namespaces and events.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use actix_web::web::ServiceConfig;
+use async_trait::async_trait;
+use futures_util::FutureExt;
+
+use super::{
+    conn::Conn,
+    http,
+    hub::{App, Hub},
+    lane::Lane,
+};
+use crate::{
+    Config, DisconnectReason,
+    protocol::{Message, SendError},
+};
+
+/// A message of Engine.IO.
+pub type EngineMessage = Message;
+
+/// The application's side of a bare Engine.IO server. Calls for one connection never overlap.
+#[async_trait]
+pub trait EngineHandler: Send + Sync + 'static {
+    /// A connection was opened.
+    async fn opened(&self, socket: &EngineSocket) {
+        let _ = socket;
+    }
+
+    /// A message arrived.
+    async fn message(&self, socket: &EngineSocket, message: EngineMessage);
+
+    /// The connection is gone.
+    async fn closed(&self, socket: &EngineSocket, reason: DisconnectReason) {
+        let _ = (socket, reason);
+    }
+}
+
+/// A bare Engine.IO server. Clones are the same server.
+#[derive(Clone)]
+pub struct EngineIo {
+    hub: Arc<Hub>,
+}
+
+impl EngineIo {
+    /// A server that answers at [`Config::path`].
+    pub fn new(config: Config, handler: impl EngineHandler) -> Self {
+        Self { hub: Hub::new(config, App::Engine(Arc::new(handler))) }
+    }
+
+    /// Registers the server; see [`super::SocketIo::configure`].
+    pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
+        http::configure(Arc::clone(&self.hub))
+    }
+
+    /// How many connections there are.
+    pub fn connection_count(&self) -> usize {
+        self.hub.len()
+    }
+
+    /// Closes every connection and waits for their handlers, 10 s at most.
+    pub async fn close(&self) {
+        self.hub.close().await;
+    }
+}
+
+impl std::fmt::Debug for EngineIo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineIo").field("config", &self.hub.config).finish_non_exhaustive()
+    }
+}
+
+/// One connection of a bare Engine.IO server. Clones are the same connection.
+#[derive(Clone)]
+pub struct EngineSocket {
+    conn: Arc<Conn>,
+    lane: Arc<Lane<EngineJob>>,
+}
+
+pub(super) enum EngineJob {
+    Opened,
+    Message(Message, usize),
+    Closed(DisconnectReason),
+}
+
+impl EngineSocket {
+    pub(super) fn new(conn: Arc<Conn>) -> Self {
+        Self { conn, lane: Arc::new(Lane::new()) }
+    }
+
+    /// The session's id.
+    pub fn id(&self) -> &str {
+        &self.conn.sid
+    }
+
+    /// Sends a message. Never waits and never calls back.
+    pub fn send(&self, message: &EngineMessage) -> Result<(), SendError> {
+        self.conn.act(|session, now, out| session.send_message(message, now, out)).0
+    }
+
+    /// Closes the connection.
+    pub fn close(&self) {
+        self.conn.act(|session, now, out| {
+            session.close(DisconnectReason::ForcedServerClose, now, out);
+        });
+    }
+
+    pub(super) fn run(&self, job: EngineJob) {
+        if self.lane.push(job) {
+            let socket = self.clone();
+            self.conn.hub.spawn(&self.conn.runtime, async move { socket.drive().await });
+        }
+    }
+
+    async fn drive(&self) {
+        let App::Engine(handler) = &self.conn.hub.app else { return };
+        while let Some(job) = self.lane.next() {
+            let mut size = None;
+            let work = async {
+                match job {
+                    EngineJob::Opened => handler.opened(self).await,
+                    EngineJob::Message(message, bytes) => {
+                        size = Some(bytes);
+                        handler.message(self, message).await;
+                    }
+                    EngineJob::Closed(reason) => handler.closed(self, reason).await,
+                }
+            };
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                tracing::error!(session = self.id(), "handler panicked; connection closed");
+                self.close();
+            }
+            if let Some(size) = size {
+                self.conn.handled(size);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for EngineSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineSocket").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn size(message: &Message) -> usize {
+    match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) => bytes.len(),
+    }
+}

@@ -1,0 +1,115 @@
+//! The actix-web adapter.
+
+mod conn;
+mod engine;
+mod guard;
+mod handler;
+mod handshake;
+mod http;
+mod hub;
+mod lane;
+mod polling;
+mod recovery;
+mod rooms;
+mod socket;
+mod sweeper;
+mod websocket;
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix_web::web::ServiceConfig;
+
+pub use self::{
+    engine::{EngineHandler, EngineIo, EngineMessage, EngineSocket},
+    handler::{ConnectError, Event, Handler},
+    handshake::{Handshake, Previous},
+    rooms::{BroadcastOperator, Namespace},
+    socket::{AckError, AckSender, Socket},
+};
+pub use crate::protocol::SendError;
+
+use self::{
+    hub::{App, Hub},
+    rooms::Space,
+};
+use crate::Config;
+
+/// A Socket.IO server. Clones are the same server; all actix workers share it, so that the
+/// requests of one session may arrive at any of them.
+#[derive(Clone)]
+pub struct SocketIo {
+    hub: Arc<Hub>,
+}
+
+impl SocketIo {
+    /// Begins a server with [`Config::default`] and no namespace.
+    pub fn builder() -> Builder {
+        Builder { config: Config::default(), handlers: HashMap::new() }
+    }
+
+    /// Registers the server's routes: `App::new().configure(server.configure())`.
+    pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
+        http::configure(Arc::clone(&self.hub))
+    }
+
+    /// A namespace, for broadcasts from outside of its handler. `None` if there is no such.
+    pub fn of(&self, namespace: &str) -> Option<Namespace> {
+        self.hub.space(namespace).map(|space| Namespace { space })
+    }
+
+    /// How many connections there are, with or without a namespace.
+    pub fn connection_count(&self) -> usize {
+        self.hub.len()
+    }
+
+    /// Disconnects every socket with [`crate::DisconnectReason::ServerShuttingDown`], waits for
+    /// their handlers (10 s at most) and accepts nobody any more.
+    pub async fn close(&self) {
+        self.hub.close().await;
+    }
+}
+
+impl std::fmt::Debug for SocketIo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SocketIo").field("config", &self.hub.config).finish_non_exhaustive()
+    }
+}
+
+/// Collects what a server needs.
+#[must_use]
+pub struct Builder {
+    config: Config,
+    handlers: HashMap<String, Box<dyn Handler>>,
+}
+
+impl Builder {
+    /// Sets every limit and interval.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Adds a namespace. Only what was added exists: even `/` is refused unless it was.
+    pub fn namespace(mut self, name: &str, handler: impl Handler) -> Self {
+        let name = format!("/{}", name.trim_start_matches('/'));
+        self.handlers.insert(name, Box::new(handler));
+        self
+    }
+
+    /// The server.
+    pub fn build(self) -> SocketIo {
+        let recovery = self.config.recovery.clone();
+        let spaces = self.handlers.into_iter().map(|(name, handler)| {
+            let space = Space::new(&name, handler, recovery.clone());
+            (name, space)
+        });
+        let spaces = spaces.collect();
+        SocketIo { hub: Hub::new(self.config, App::SocketIo(spaces)) }
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

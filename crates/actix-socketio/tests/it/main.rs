@@ -1,0 +1,9 @@
+//! A real server on a free port, and raw clients that say exactly what they want.
+
+mod client;
+mod handshake;
+mod hostile;
+mod polling;
+mod server;
+mod sockets;
+mod websocket;
