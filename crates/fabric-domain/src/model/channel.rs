@@ -1,0 +1,264 @@
+//! Channels, their members and everything that one write needs to see of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    ChannelId, File, GuildId, Message, PostOutcome, PresenceStatus, PriorAnswer, Seq, Timestamp, UserId,
+};
+use crate::rules::turn::TurnState;
+
+/// The type of a channel: decides who is woken (spec/2 section 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XType {
+    /// Everybody is woken, or just the mentioned.
+    General,
+    /// Members speak in turn; meant for work.
+    Work,
+    /// Nobody is woken.
+    Report,
+    /// Members speak in turn.
+    Discuss,
+    /// The one on duty is woken.
+    Triage,
+    /// The listeners are woken.
+    Custom,
+    /// Everybody is woken, whatever is mentioned.
+    Dm,
+    /// Nobody is woken, the busy are left out.
+    Announce,
+}
+
+/// Not one of the channel types.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown channel type {0:?}")]
+pub struct UnknownXType(pub String);
+
+impl XType {
+    /// Every type, in the order of the specification.
+    pub const ALL: [Self; 8] = [
+        Self::General,
+        Self::Work,
+        Self::Report,
+        Self::Discuss,
+        Self::Triage,
+        Self::Custom,
+        Self::Dm,
+        Self::Announce,
+    ];
+
+    /// The name on the wire and in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Work => "work",
+            Self::Report => "report",
+            Self::Discuss => "discuss",
+            Self::Triage => "triage",
+            Self::Custom => "custom",
+            Self::Dm => "dm",
+            Self::Announce => "announce",
+        }
+    }
+
+    /// Whether members of such a channel speak in turn (spec/2 section 3).
+    pub fn has_turns(self) -> bool {
+        matches!(self, Self::Discuss | Self::Work)
+    }
+
+    /// Whether such a channel has an explicit wake list (glossary: wake mapping).
+    pub fn has_wake_mapping(self) -> bool {
+        matches!(self, Self::Triage | Self::Custom)
+    }
+}
+
+impl fmt::Display for XType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for XType {
+    type Err = UnknownXType;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|t| t.as_str() == name).ok_or_else(|| UnknownXType(name.to_owned()))
+    }
+}
+
+/// What an agent's mention does (spec/2 section 9).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentMentions {
+    /// It summons, as a person's does.
+    #[default]
+    Wake,
+    /// It is only a word.
+    Text,
+}
+
+/// Per-channel settings (spec/2 section 9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+// A setting that came later has its default in rows from before.
+#[serde(rename_all = "camelCase", default)]
+pub struct ChannelSettings {
+    /// Seconds until a silent speaker is skipped; 0 = never.
+    pub turn_timeout_seconds: u32,
+    /// Seconds without a live socket until the speaker is skipped; 0 = never.
+    pub offline_grace_seconds: u32,
+    /// Consecutive messages by agents that may wake anybody; 0 = any number.
+    pub autonomy_budget: u32,
+    /// What an agent's mention does.
+    pub agent_mentions: AgentMentions,
+}
+
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        Self {
+            turn_timeout_seconds: 900,
+            offline_grace_seconds: 60,
+            autonomy_budget: 60,
+            agent_mentions: AgentMentions::Wake,
+        }
+    }
+}
+
+/// Settings to change; the others stay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettingsPatch {
+    /// Seconds until a silent speaker is skipped; 0 = never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_timeout_seconds: Option<u32>,
+    /// Seconds without a live socket until the speaker is skipped; 0 = never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offline_grace_seconds: Option<u32>,
+    /// Consecutive messages by agents that may wake anybody; 0 = any number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autonomy_budget: Option<u32>,
+    /// What an agent's mention does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_mentions: Option<AgentMentions>,
+}
+
+impl SettingsPatch {
+    /// The settings with these changes.
+    #[must_use]
+    pub fn apply(self, to: ChannelSettings) -> ChannelSettings {
+        ChannelSettings {
+            turn_timeout_seconds: self.turn_timeout_seconds.unwrap_or(to.turn_timeout_seconds),
+            offline_grace_seconds: self.offline_grace_seconds.unwrap_or(to.offline_grace_seconds),
+            autonomy_budget: self.autonomy_budget.unwrap_or(to.autonomy_budget),
+            agent_mentions: self.agent_mentions.unwrap_or(to.agent_mentions),
+        }
+    }
+}
+
+/// A channel's own row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// `UUIDv7`.
+    pub id: ChannelId,
+    /// The guild it belongs to.
+    pub guild_id: GuildId,
+    /// Display name, 1..=100 characters.
+    pub name: String,
+    /// Decides who is woken.
+    pub x_type: XType,
+    /// What the channel is for.
+    pub purpose: Option<String>,
+    /// Whether any guild user may read, write and join.
+    pub is_public: bool,
+    /// Closed channels are read-only.
+    pub closed: bool,
+    /// Seq of the newest message.
+    pub last_seq: Seq,
+    /// Who created it.
+    pub created_by: UserId,
+    /// When.
+    pub created_at: Timestamp,
+    /// Its settings.
+    pub settings: ChannelSettings,
+    /// Grows by one with every committed change; delivery is put in order by it.
+    pub version: u64,
+    /// Consecutive messages by agents since a human last wrote.
+    pub agent_run: u32,
+}
+
+/// A user with a row in `channel_members`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub user_id: UserId,
+    /// On duty (`triage`) or listening (`custom`): the wake mapping is a property of members, so it can
+    /// never name somebody who would not hear.
+    pub wake_mapped: bool,
+    /// What they last said of themselves.
+    pub presence: PresenceStatus,
+}
+
+/// The stored turn of a `discuss` or `work` channel: the engine's state and when it last moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnRecord {
+    /// The engine's state.
+    pub state: TurnState,
+    /// When the active speaker got the turn; `None` while idle.
+    pub since: Option<Timestamp>,
+    /// When the turn lapses; `None` while idle or without a time-out.
+    pub deadline: Option<Timestamp>,
+    /// The message that last woke the active speaker; it is sent again when they come back.
+    pub wake_seq: Option<Seq>,
+}
+
+/// A channel as one write sees it: loaded under the store's lock, so the rules never see half a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelAggregate {
+    /// The row.
+    pub channel: Channel,
+    /// All members, in the order in which they came.
+    pub members: Vec<Member>,
+    /// Present exactly when [`XType::has_turns`].
+    pub turn: Option<TurnRecord>,
+    /// The message that the write is about (edit, delete, reply), where it is one of this channel.
+    pub message: Option<Message>,
+    /// Of the files that the write wants to attach, those that there are.
+    pub files: Vec<File>,
+    /// The answer that was already given for the write's idempotency key.
+    pub prior: Option<PriorAnswer>,
+}
+
+impl ChannelAggregate {
+    /// Whether this user is a member.
+    pub fn is_member(&self, user: &UserId) -> bool {
+        self.members.iter().any(|member| member.user_id == *user)
+    }
+
+    /// Whether this user takes part: a member, or anybody where the channel is public (spec/1).
+    pub fn is_participant(&self, user: &UserId) -> bool {
+        self.channel.is_public || self.is_member(user)
+    }
+
+    /// The answer that was already given to the same request.
+    pub fn prior_outcome(&self) -> Option<&PostOutcome> {
+        self.prior.as_ref().map(|prior| &prior.outcome)
+    }
+}
+
+/// A channel as a list shows it to one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelSummary {
+    /// The row.
+    pub channel: Channel,
+    /// How many members it has.
+    pub member_count: u64,
+    /// Whether the asking user is one.
+    pub is_member: bool,
+    /// Messages after the asking user's read marker.
+    pub unread_count: u64,
+    /// Its turn, where members speak in turn.
+    pub turn: Option<TurnRecord>,
+}

@@ -1,0 +1,22 @@
+//! The nouns of Fabric (glossary: spec/1). Values are parsed at the edge and trusted from then on.
+
+mod change;
+mod channel;
+mod file;
+mod ids;
+mod message;
+mod refusal;
+mod user;
+mod wake;
+
+pub use change::{Change, Commit, Event, IdempotencySlot, PriorAnswer};
+pub use channel::{
+    AgentMentions, Channel, ChannelAggregate, ChannelSettings, ChannelSummary, Member, SettingsPatch,
+    TurnRecord, UnknownXType, XType,
+};
+pub use file::{Attachment, File, FileName, FileRules, FileState, MediaType, Quota, Shelf, Usage};
+pub use ids::{ChannelId, FileId, GuildId, MessageId, Seq, Timestamp, UserId};
+pub use message::{Ack, AckCause, CommandOutcome, Message, PostOutcome, Rejection, Revision};
+pub use refusal::{FieldError, Refusal};
+pub use user::{Author, Caller, GuildMember, Presence, PresenceStatus, UnknownPresenceStatus, UserKind};
+pub use wake::{Creditors, WakeDebt};

@@ -1,0 +1,53 @@
+//! The guild's view of Center (spec/5).
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::model::{Caller, GuildMember, Timestamp, UserId, UserKind};
+
+/// Whom a valid guild access token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's id.
+    pub user_id: UserId,
+    /// Display name.
+    pub name: String,
+    /// Human or agent.
+    pub kind: UserKind,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+}
+
+impl Identity {
+    /// The user as a use case sees them.
+    pub fn caller(&self) -> Caller {
+        Caller { user_id: self.user_id.clone(), kind: self.kind }
+    }
+}
+
+/// Center could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CenterError {
+    /// No answer, or no sensible one; worth another try after some seconds.
+    #[error("Center is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Center, as a guild uses it. Implementations cache (spec/5, last section), so calls are cheap.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait IdentityCenter: Send + Sync {
+    /// Whom the token stands for; `None` when it is bad, expired or meant for another node.
+    async fn introspect(&self, token: &str) -> Result<Option<Identity>, CenterError>;
+
+    /// Ids of the guild's members by name or email. Unknown and ambiguous names are absent.
+    async fn resolve_names(&self, names: &[String]) -> Result<HashMap<String, UserId>, CenterError>;
+
+    /// Center's admin; `None` when there is none or Center cannot be asked.
+    async fn admin(&self) -> Option<UserId>;
+
+    /// Everybody with access to this guild.
+    async fn members(&self) -> Result<Vec<GuildMember>, CenterError>;
+}

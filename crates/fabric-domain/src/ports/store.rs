@@ -1,0 +1,206 @@
+//! The store: the one write path and the reads (design/architecture.md).
+//!
+//! # Adding a backend
+//!
+//! Implement [`ChannelStore`], [`MessageStore`], [`PresenceStore`], [`FileStore`] and [`SearchStore`], and run
+//! `fabric_testkit::store_contract_tests!` on it unchanged.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use super::{FileStore, SearchStore};
+use crate::model::{
+    Change, Channel, ChannelAggregate, ChannelId, ChannelSummary, Event, FileId, IdempotencySlot, Member,
+    Message, MessageId, Presence, Refusal, Revision, Seq, Timestamp, TurnRecord, UserId,
+};
+use crate::rules::delivery::WakeReason;
+
+/// The store failed. Nothing was written; but see [`StoreError::Unavailable`].
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database could not be reached or refused; worth another try. Where it went away between being asked
+    /// for a commit and answering, and stayed away for longer than anybody waits, the write may have happened:
+    /// a retry with the same idempotency key tells.
+    #[error("database unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored contradicts itself: a bug or a damaged database.
+    #[error("inconsistent data: {0}")]
+    Inconsistent(String),
+}
+
+/// Why an update did not happen.
+#[derive(Debug, Error)]
+pub enum UpdateError {
+    /// There is no such channel.
+    #[error("no such channel")]
+    NoSuchChannel,
+    /// The decision refused.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an update needs to see besides the channel itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The channel.
+    pub channel: ChannelId,
+    /// A message that the decision is about.
+    pub message: Option<MessageId>,
+    /// Files that the decision may attach. They stay as the decision sees them until the write is over.
+    pub files: Vec<FileId>,
+    /// The request's idempotency key.
+    pub idempotency: Option<IdempotencySlot>,
+}
+
+impl Scope {
+    /// Only the channel.
+    pub fn channel(id: &ChannelId) -> Self {
+        Self { channel: id.clone(), message: None, files: Vec::new(), idempotency: None }
+    }
+}
+
+/// A pure decision: sees the channel under the store's lock and says what to write. It may be called
+/// again (after a conflict), and must then depend on nothing but its argument.
+pub type Decide = Arc<dyn Fn(&ChannelAggregate) -> Result<Change, Refusal> + Send + Sync>;
+
+/// A channel to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewChannel {
+    /// The row, at version 1.
+    pub channel: Channel,
+    /// Its members, the creator among them.
+    pub members: Vec<Member>,
+    /// Present exactly when the type has turns.
+    pub turn: Option<TurnRecord>,
+    /// What to publish once it is committed.
+    pub events: Vec<Event>,
+}
+
+/// A wake that somebody has not got yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwedWake {
+    /// Of this message.
+    pub seq: Seq,
+    /// Why they are to be woken.
+    pub reason: WakeReason,
+    /// Consecutive messages by agents up to and including that one.
+    pub hop: u32,
+}
+
+/// A member has got their wakes of messages up to `seq`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledWakes {
+    /// In this channel.
+    pub channel: ChannelId,
+    /// The member.
+    pub user: UserId,
+    /// Up to this message.
+    pub seq: Seq,
+}
+
+/// Inclusive bounds of a page by seq. Neither: the newest messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeqRange {
+    /// From this seq on.
+    pub from: Option<Seq>,
+    /// Up to this seq.
+    pub to: Option<Seq>,
+}
+
+/// Channels and the one write path.
+///
+/// What a caller may rely on: an `Ok` is durable; the decision saw the latest committed state and nobody
+/// else's write came between; seq and version grow by one without gaps; an error wrote nothing (with the one
+/// exception that [`StoreError::Unavailable`] tells of); the events of every committed change reach the
+/// [`Publisher`](super::Publisher) after the commit, per channel in the order of versions, whether or not the
+/// caller still waits.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait ChannelStore: Send + Sync {
+    /// Stores a new channel.
+    async fn create(&self, new: NewChannel) -> Result<(), StoreError>;
+
+    /// Everything that changes a channel: loads the aggregate under a lock, asks `decide`, writes what it
+    /// says, commits, publishes. Answers what was written.
+    async fn update(&self, scope: Scope, decide: Decide) -> Result<Change, UpdateError>;
+
+    /// The channel as committed now.
+    async fn load(&self, id: &ChannelId) -> Result<Option<ChannelAggregate>, StoreError>;
+
+    /// Public channels and the user's own, closed ones too, by creation.
+    async fn list(&self, user: &UserId) -> Result<Vec<ChannelSummary>, StoreError>;
+
+    /// One channel as [`Self::list`] would show it, whether or not the user may see it.
+    async fn summary(&self, id: &ChannelId, user: &UserId) -> Result<Option<ChannelSummary>, StoreError>;
+
+    /// Open channels whose turn has a deadline that is not after `now`: the earliest ones, a hundred at most,
+    /// those of the same moment by id.
+    async fn due_turns(&self, now: Timestamp) -> Result<Vec<ChannelId>, StoreError>;
+
+    /// Returns once everything that was committed before the call has been handed to the publisher.
+    async fn published(&self) -> Result<(), StoreError>;
+
+    /// The wakes that are owed to a member, ascending by seq: those of [`Change::wake_debt`] that were not
+    /// settled, without those from before the member's own newest message (spec/2 section 8).
+    async fn owed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<OwedWake>, StoreError>;
+
+    /// Settles what live sockets have got. Settled seqs never move back; who is no member is left out.
+    async fn settle_wakes(&self, settled: Vec<SettledWakes>) -> Result<(), StoreError>;
+
+    /// Moves the user's read marker; never back.
+    async fn mark_read(&self, id: &ChannelId, user: &UserId, seq: Seq) -> Result<(), StoreError>;
+}
+
+/// Messages.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait MessageStore: Send + Sync {
+    /// One message of a channel.
+    async fn message(&self, channel: &ChannelId, id: &MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// At most `limit` messages, ascending by seq. With `from`, or both bounds: the first ones from there;
+    /// with only `to`, or neither: the last ones up to there.
+    async fn page(
+        &self,
+        channel: &ChannelId,
+        range: SeqRange,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError>;
+
+    /// Former texts, oldest first; of a deleted message what is kept of it, its last text included.
+    async fn revisions(&self, message: &MessageId) -> Result<Vec<Revision>, StoreError>;
+
+    /// Erases for good what is kept of messages that were deleted no later than `until`: the texts of the
+    /// earliest deletions first, [`ERASED_AT_ONCE`] at most. Answers how many texts that were.
+    async fn erase_deleted(&self, until: Timestamp) -> Result<usize, StoreError>;
+}
+
+/// The most texts that [`MessageStore::erase_deleted`] erases in one go.
+pub const ERASED_AT_ONCE: usize = 100;
+
+/// Stored presence.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait PresenceStore: Send + Sync {
+    /// Writes a presence, and publishes it; two first writes at once both succeed.
+    async fn set_presence(&self, presence: &Presence) -> Result<(), StoreError>;
+
+    /// One user's presence.
+    async fn presence(&self, user: &UserId) -> Result<Option<Presence>, StoreError>;
+
+    /// Everybody's.
+    async fn presences(&self) -> Result<Vec<Presence>, StoreError>;
+
+    /// Answers when the database does.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A complete store.
+pub trait Store: ChannelStore + MessageStore + PresenceStore + FileStore + SearchStore {}
+
+impl<T: ChannelStore + MessageStore + PresenceStore + FileStore + SearchStore> Store for T {}

@@ -1,0 +1,217 @@
+//! Who is woken by a message, who observes it, who does not get it (spec/2 section 1).
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::turn::{Speaker, TurnState};
+use crate::model::{Author, Creditors, Member, PresenceStatus, UserId, WakeDebt, XType};
+
+/// Why somebody is woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WakeReason {
+    /// The rotation came to them.
+    Turn,
+    /// They were mentioned.
+    Mention,
+    /// They are on duty in a `triage` channel.
+    OnDuty,
+    /// They listen in a `custom` channel.
+    Listener,
+    /// A `general` message without mentions wakes everybody.
+    General,
+    /// A `dm` wakes everybody.
+    Dm,
+    /// A system post was meant for them.
+    Targeted,
+}
+
+impl WakeReason {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Turn => "turn",
+            Self::Mention => "mention",
+            Self::OnDuty => "on_duty",
+            Self::Listener => "listener",
+            Self::General => "general",
+            Self::Dm => "dm",
+            Self::Targeted => "targeted",
+        }
+    }
+}
+
+impl From<Speaker<'_>> for WakeReason {
+    fn from(speaker: Speaker<'_>) -> Self {
+        match speaker {
+            Speaker::Root(_) => Self::Turn,
+            Speaker::Mentioned(_) => Self::Mention,
+        }
+    }
+}
+
+/// How one recipient gets a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Sent with `wakeup: true`.
+    Wake(WakeReason),
+    /// Sent with `wakeup: false`.
+    Observe,
+    /// Not sent.
+    Skip,
+}
+
+/// What the decision looks at. The turn is the one **after** the message's transition.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivered<'a> {
+    /// The channel's type.
+    pub x_type: XType,
+    /// Who wrote the message.
+    pub author: &'a Author,
+    /// Its mentions as parsed, members or not.
+    pub mentions: &'a [UserId],
+    /// The channel's turn, where it has one.
+    pub turn: Option<&'a TurnState>,
+    /// Whether this is the guild's `/ack` to a command: it wakes the active speaker, as a message would.
+    pub is_ack: bool,
+    /// Center's admin.
+    pub admin: Option<&'a UserId>,
+}
+
+/// The decision for every recipient of one message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryPlan {
+    /// Members, and the admin of a `triage` channel who is none. At most one entry a user.
+    pub recipients: Vec<(UserId, Delivery)>,
+    /// The admin who observes a `triage` without being a member: reached on every socket, since there is no
+    /// membership by which they would have joined.
+    pub outside_observer: Option<UserId>,
+    /// Whether participants who are no members but have joined a public channel's room observe it.
+    pub others_observe: bool,
+    /// The turn with which the active speaker is woken.
+    pub turn: Option<u64>,
+    /// When that turn lapses.
+    pub deadline: Option<crate::model::Timestamp>,
+    /// Consecutive messages by agents up to and including this one; 0 for a human's.
+    pub hop: u32,
+    /// How many more of them may wake anybody; `None` where there is no budget.
+    pub budget_left: Option<u32>,
+}
+
+impl DeliveryPlan {
+    /// How this user gets the message; `None` for those who are neither members nor named.
+    pub fn of(&self, user: &UserId) -> Option<Delivery> {
+        self.recipients.iter().find(|(recipient, _)| recipient == user).map(|(_, delivery)| *delivery)
+    }
+
+    /// Everybody who is woken.
+    pub fn woken(&self) -> impl Iterator<Item = (&UserId, WakeReason)> {
+        self.recipients.iter().filter_map(|(user, delivery)| match delivery {
+            Delivery::Wake(reason) => Some((user, *reason)),
+            Delivery::Observe | Delivery::Skip => None,
+        })
+    }
+}
+
+/// What of a plan is owed until a live socket has got it (spec/2 section 8). Where members speak in turn the
+/// turn itself is the debt; only what a system post asks for is owed besides.
+pub fn debt(x_type: XType, author: &UserId, plan: &DeliveryPlan) -> Option<WakeDebt> {
+    let is_turn = |reason: WakeReason| x_type.has_turns() && reason != WakeReason::Targeted;
+    let woken: Vec<_> = plan.woken().filter(|(_, reason)| !is_turn(*reason)).collect();
+    let (_, first) = *woken.first()?;
+    let others = plan.recipients.iter().filter(|(user, _)| user != author).count();
+    let is_everybody = woken.len() == others && woken.iter().all(|(_, reason)| *reason == first);
+    let owed = if is_everybody {
+        Creditors::Everybody(first)
+    } else {
+        Creditors::Users(woken.into_iter().map(|(user, reason)| (user.clone(), reason)).collect())
+    };
+    Some(WakeDebt { hop: plan.hop, author: author.clone(), owed })
+}
+
+/// Decides for every member, and for the admin of a `triage` channel.
+pub fn plan(message: &Delivered<'_>, members: &[Member]) -> DeliveryPlan {
+    // A text may mention as many as it has room for, and a channel may have as many members: looked up, not
+    // searched.
+    let mentions: HashSet<&UserId> = message.mentions.iter().collect();
+    let decide = |member: &Member| decide_for(message, member, mentions.contains(&member.user_id));
+    let mut recipients: Vec<_> =
+        members.iter().map(|member| (member.user_id.clone(), decide(member))).collect();
+    // The admin need not be a member of a triage; the same list decides how they get it.
+    let outside_observer = message.admin.filter(|admin| {
+        message.x_type == XType::Triage && !members.iter().any(|member| member.user_id == **admin)
+    });
+    recipients.extend(outside_observer.map(|admin| {
+        let visitor =
+            Member { user_id: admin.clone(), wake_mapped: false, presence: PresenceStatus::Unknown };
+        (admin.clone(), decide(&visitor))
+    }));
+    DeliveryPlan {
+        recipients,
+        outside_observer: outside_observer.cloned(),
+        others_observe: message.x_type != XType::Triage,
+        ..DeliveryPlan::default()
+    }
+}
+
+/// The cell of the table for one member.
+pub fn decide(message: &Delivered<'_>, member: &Member) -> Delivery {
+    decide_for(message, member, message.mentions.contains(&member.user_id))
+}
+
+fn decide_for(message: &Delivered<'_>, member: &Member, is_mentioned: bool) -> Delivery {
+    match message.author {
+        Author::User(author) if author.user_id == member.user_id => match message.x_type {
+            XType::Triage => Delivery::Skip,
+            _ => Delivery::Observe,
+        },
+        Author::User(_) => by_type(message, member, is_mentioned),
+        Author::System { wakeup } => by_system(message, member, is_mentioned, wakeup.as_ref()),
+    }
+}
+
+#[expect(clippy::match_same_arms, reason = "an arm is a cell of the table")]
+fn by_type(message: &Delivered<'_>, member: &Member, is_mentioned: bool) -> Delivery {
+    match message.x_type {
+        XType::General if message.mentions.is_empty() => Delivery::Wake(WakeReason::General),
+        XType::General if is_mentioned => Delivery::Wake(WakeReason::Mention),
+        XType::Dm => Delivery::Wake(WakeReason::Dm),
+        XType::Custom if member.wake_mapped => Delivery::Wake(WakeReason::Listener),
+        XType::Triage if member.wake_mapped => Delivery::Wake(WakeReason::OnDuty),
+        XType::Triage if is_mentioned => Delivery::Wake(WakeReason::Mention),
+        XType::Triage if message.admin == Some(&member.user_id) => Delivery::Observe,
+        XType::Triage => Delivery::Skip,
+        XType::Announce if member.presence == PresenceStatus::Busy => Delivery::Skip,
+        XType::Discuss | XType::Work => to_speaker(message, member),
+        XType::General | XType::Custom | XType::Report | XType::Announce => Delivery::Observe,
+    }
+}
+
+/// Where members speak in turn, the active speaker is woken, and nobody else.
+fn to_speaker(message: &Delivered<'_>, member: &Member) -> Delivery {
+    match message.turn.and_then(TurnState::speaker) {
+        Some(speaker) if *speaker.user() == member.user_id => Delivery::Wake(speaker.into()),
+        _ => Delivery::Observe,
+    }
+}
+
+/// A system post wakes whom it is meant for; the type still says who gets it at all.
+fn by_system(
+    message: &Delivered<'_>,
+    member: &Member,
+    is_mentioned: bool,
+    wakeup: Option<&UserId>,
+) -> Delivery {
+    if message.is_ack {
+        return to_speaker(message, member);
+    }
+    match by_type(message, member, is_mentioned) {
+        Delivery::Skip => Delivery::Skip,
+        Delivery::Wake(_) | Delivery::Observe if wakeup == Some(&member.user_id) => {
+            Delivery::Wake(WakeReason::Targeted)
+        }
+        Delivery::Wake(_) | Delivery::Observe => Delivery::Observe,
+    }
+}

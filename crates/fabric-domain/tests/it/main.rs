@@ -1,0 +1,11 @@
+//! The rules from outside: what an embedder of the engine sees (spec/2).
+
+mod adversarial;
+mod delivery_table;
+mod invariants;
+mod mentions;
+mod model_based;
+mod naive;
+mod scenario;
+mod search;
+mod walk;
