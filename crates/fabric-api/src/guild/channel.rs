@@ -1,0 +1,317 @@
+//! Channels on the wire.
+
+use fabric_domain::model::{
+    AgentMentions, Channel, ChannelId, ChannelSettings, ChannelSummary, GuildId, PresenceStatus, Seq,
+    SettingsPatch, TurnRecord, UserId, XType,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::IsoTime;
+use crate::fields::{Fields, FromFields};
+
+/// The most characters of a channel's name.
+pub const NAME_MAX_CHARS: usize = 100;
+/// The most characters of a channel's purpose.
+pub const PURPOSE_MAX_CHARS: usize = 2_000;
+/// The largest time-out: 30 days, in seconds.
+const MAX_SECONDS: u64 = 30 * 24 * 3_600;
+const X_TYPES: &str = "general, work, report, discuss, triage, custom, dm, announce";
+
+/// A channel as a list shows it to one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelRow {
+    /// The channel's id.
+    pub id: ChannelId,
+    /// Its guild.
+    pub guild_id: GuildId,
+    /// Display name.
+    pub name: String,
+    /// Decides who is woken.
+    pub x_type: XType,
+    /// `dm` for direct messages, `text` for everything else.
+    pub kind: String,
+    /// What the channel is for.
+    pub purpose: Option<String>,
+    /// Whether any guild user may read, write and join.
+    pub is_public: bool,
+    /// Closed channels are read-only.
+    pub closed: bool,
+    /// Seq of the newest message; 0 when there is none.
+    pub last_seq: Seq,
+    /// Who created it.
+    pub created_by: UserId,
+    /// When.
+    pub created_at: IsoTime,
+    /// How many members it has.
+    pub member_count: u64,
+    /// Whether the asking user is one. Absent in pushes, which go to many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_member: Option<bool>,
+    /// Messages after the asking user's read marker. Absent in pushes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_count: Option<u64>,
+    /// Whether somebody's turn it is. Absent where there are no turns, and in pushes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ChannelState>,
+    /// Its settings.
+    pub settings: ChannelSettings,
+}
+
+/// Whether somebody's turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelState {
+    /// Somebody's.
+    Active,
+    /// Nobody's: the next message begins a round.
+    Settled,
+}
+
+impl From<&TurnRecord> for ChannelState {
+    fn from(turn: &TurnRecord) -> Self {
+        if turn.state.is_idle() { Self::Settled } else { Self::Active }
+    }
+}
+
+impl ChannelRow {
+    /// The row as everybody may see it.
+    pub fn shared(channel: Channel, member_count: u64) -> Self {
+        Self {
+            id: channel.id,
+            guild_id: channel.guild_id,
+            name: channel.name,
+            x_type: channel.x_type,
+            kind: if channel.x_type == XType::Dm { "dm" } else { "text" }.to_owned(),
+            purpose: channel.purpose,
+            is_public: channel.is_public,
+            closed: channel.closed,
+            last_seq: channel.last_seq,
+            created_by: channel.created_by,
+            created_at: channel.created_at.into(),
+            member_count,
+            is_member: None,
+            unread_count: None,
+            state: None,
+            settings: channel.settings,
+        }
+    }
+}
+
+impl From<ChannelSummary> for ChannelRow {
+    fn from(summary: ChannelSummary) -> Self {
+        Self {
+            is_member: Some(summary.is_member),
+            unread_count: Some(summary.unread_count),
+            state: summary.turn.as_ref().map(ChannelState::from),
+            ..Self::shared(summary.channel, summary.member_count)
+        }
+    }
+}
+
+/// POST /channels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateChannel {
+    /// The guild; must be this node's.
+    pub guild_id: GuildId,
+    /// 1 to [`NAME_MAX_CHARS`] characters.
+    pub name: String,
+    /// Its type.
+    pub x_type: XType,
+    /// Whether any guild user may read, write and join. A `dm` never is.
+    pub is_public: bool,
+    /// Members besides the creator, in speaking order.
+    pub member_user_ids: Vec<UserId>,
+    /// `triage`: who is woken; becomes a member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_duty: Option<UserId>,
+    /// `custom`: who is woken; they become members.
+    pub listeners: Vec<UserId>,
+    /// `discuss`, `work`: members outside the rotation; others in the list are ignored.
+    pub bypass_user_ids: Vec<UserId>,
+    /// At most [`PURPOSE_MAX_CHARS`] characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Settings that differ from the defaults.
+    pub settings: SettingsPatch,
+}
+
+impl CreateChannel {
+    /// A private channel with these members.
+    pub fn new(guild_id: GuildId, name: impl Into<String>, x_type: XType, members: Vec<UserId>) -> Self {
+        Self {
+            guild_id,
+            name: name.into(),
+            x_type,
+            is_public: false,
+            member_user_ids: members,
+            on_duty: None,
+            listeners: Vec::new(),
+            bypass_user_ids: Vec::new(),
+            purpose: None,
+            settings: SettingsPatch::default(),
+        }
+    }
+}
+
+impl FromFields for CreateChannel {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        // Every field is read before any may end the reading: all bad ones are to be listed.
+        let guild_id = fields.required_text("guildId", UserId::MAX_CHARS);
+        let name = fields.required_text("name", NAME_MAX_CHARS);
+        let x_type = fields.required_name::<XType>("xType", X_TYPES);
+        let is_public = fields.flag("isPublic").unwrap_or_default();
+        let member_user_ids = fields.users("memberUserIds").unwrap_or_default();
+        let on_duty = fields.user("onDuty");
+        let listeners = fields.users("listeners").unwrap_or_default();
+        let bypass_user_ids = fields.users("bypassUserIds").unwrap_or_default();
+        let purpose =
+            fields.text_up_to("purpose", PURPOSE_MAX_CHARS).filter(|purpose| !purpose.trim().is_empty());
+        let settings = fields.object("settings", read_settings).unwrap_or_default();
+        let (guild_id, name, x_type) = (guild_id?.into(), name?, x_type?);
+        if x_type == XType::Dm && is_public {
+            fields.complain("isPublic", "a dm is never public");
+        }
+        if x_type != XType::Triage && on_duty.is_some() {
+            fields.complain("onDuty", "only triage channels have somebody on duty");
+        }
+        if x_type != XType::Custom && !listeners.is_empty() {
+            fields.complain("listeners", "only custom channels have listeners");
+        }
+        if !x_type.has_turns() && !bypass_user_ids.is_empty() {
+            fields.complain("bypassUserIds", "only discuss and work channels have a bypass");
+        }
+        Some(Self {
+            guild_id,
+            name,
+            x_type,
+            is_public,
+            member_user_ids,
+            on_duty,
+            listeners,
+            bypass_user_ids,
+            purpose,
+            settings,
+        })
+    }
+}
+
+fn read_settings(fields: &mut Fields<'_>) -> SettingsPatch {
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    SettingsPatch {
+        turn_timeout_seconds: fields.number("turnTimeoutSeconds", MAX_SECONDS).map(small),
+        offline_grace_seconds: fields.number("offlineGraceSeconds", MAX_SECONDS).map(small),
+        autonomy_budget: fields.number("autonomyBudget", 1_000_000).map(small),
+        agent_mentions: fields.name::<MentionsName>("agentMentions", "wake, text").map(|name| name.0),
+    }
+}
+
+struct MentionsName(AgentMentions);
+
+impl std::str::FromStr for MentionsName {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        match name {
+            "wake" => Ok(Self(AgentMentions::Wake)),
+            "text" => Ok(Self(AgentMentions::Text)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// PATCH /channels/:id. Absent fields stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PatchChannel {
+    /// The new name (creator or admin).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The new purpose (any participant); empty clears it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Settings to change (creator or admin).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<SettingsPatch>,
+}
+
+impl FromFields for PatchChannel {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let name =
+            if fields.is_present("name") { fields.required_text("name", NAME_MAX_CHARS) } else { None };
+        let mut purpose = fields.text_up_to("purpose", PURPOSE_MAX_CHARS);
+        if purpose.is_none() && fields.is_present("purpose") {
+            // An explicit null clears, as an empty text does.
+            purpose = Some(String::new());
+        }
+        Some(Self { name, purpose, settings: fields.object("settings", read_settings) })
+    }
+}
+
+/// A row of GET /channels/:id/members.
+#[expect(clippy::struct_excessive_bools, reason = "the wire has them side by side")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberRow {
+    /// Who.
+    pub user_id: UserId,
+    /// Display name; `null` when Center does not tell.
+    pub name: Option<String>,
+    /// Outside the rotation.
+    pub bypass: bool,
+    /// Woken in this `triage` channel.
+    pub on_duty: bool,
+    /// Woken in this `custom` channel.
+    pub listener: bool,
+    /// What they last said of themselves.
+    pub presence: PresenceStatus,
+    /// Whether they have a live socket.
+    pub online: bool,
+}
+
+/// POST /channels/:id/members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AddMembers {
+    /// Who becomes a member.
+    pub user_ids: Vec<UserId>,
+}
+
+impl FromFields for AddMembers {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let user_ids = fields.required_users("userIds")?;
+        if user_ids.is_empty() {
+            fields.complain("userIds", "must not be empty");
+        }
+        Some(Self { user_ids })
+    }
+}
+
+/// PUT /channels/:id/wake-mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetWakeMapping {
+    /// The whole wake list; they become members.
+    pub user_ids: Vec<UserId>,
+}
+
+impl FromFields for SetWakeMapping {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        fields.required_users("userIds").map(|user_ids| Self { user_ids })
+    }
+}
+
+/// POST /channels/:id/bypass and /unbypass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetBypass {
+    /// The member to move.
+    pub user_id: UserId,
+}
+
+impl FromFields for SetBypass {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        fields.required_user("userId").map(|user_id| Self { user_id })
+    }
+}

@@ -1,0 +1,100 @@
+//! The turn of a channel, as anyone in it may see it (spec/2 section 10).
+
+use fabric_domain::model::{ChannelId, Seq, TurnRecord, UserId};
+use fabric_domain::rules::turn::Act;
+use serde::{Deserialize, Serialize};
+
+use super::ChannelState;
+use crate::IsoTime;
+use crate::fields::{Fields, FromFields};
+
+/// GET /channels/:id/turn, and the `turn.updated` event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnView {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Whether somebody's turn it is.
+    pub state: ChannelState,
+    /// Grows by one whenever the active speaker is (re)assigned.
+    pub turn: u64,
+    /// Whose turn it is; `null` while nobody's.
+    pub active_speaker: Option<UserId>,
+    /// The root speaker; differs from the active one while the mentioned speak.
+    pub cursor: Option<UserId>,
+    /// Members in speaking order.
+    pub order: Vec<UserId>,
+    /// Members outside the rotation.
+    pub bypass: Vec<UserId>,
+    /// What happened in this round.
+    pub round: Vec<RoundEntry>,
+    /// Consecutive passes at the root.
+    pub pass_streak: u32,
+    /// The queues that mentions opened, bottom-most first.
+    pub frames: Vec<FrameView>,
+    /// Since when it is the active speaker's turn.
+    pub since: Option<IsoTime>,
+    /// When the turn lapses.
+    pub deadline: Option<IsoTime>,
+    /// The message that last woke the active speaker.
+    pub wake_seq: Option<Seq>,
+}
+
+/// What somebody did in a round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoundEntry {
+    /// Who.
+    pub user_id: UserId,
+    /// `spoke` or `passed`.
+    pub act: Act,
+}
+
+/// A queue that a mention opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameView {
+    /// The mentioned.
+    pub queue: Vec<UserId>,
+    /// Whose place it is: an index into the queue.
+    pub position: usize,
+}
+
+impl TurnView {
+    /// The view of a stored turn.
+    pub fn new(channel_id: ChannelId, record: &TurnRecord) -> Self {
+        let TurnRecord { state, since, deadline, wake_seq } = record;
+        Self {
+            channel_id,
+            state: record.into(),
+            turn: state.turn(),
+            active_speaker: state.active().cloned(),
+            cursor: state.cursor().cloned(),
+            order: state.order().to_vec(),
+            bypass: state.bypass().to_vec(),
+            round: state.round().iter().map(|e| RoundEntry { user_id: e.user.clone(), act: e.act }).collect(),
+            pass_streak: state.pass_streak(),
+            frames: state
+                .frames()
+                .iter()
+                .map(|frame| FrameView { queue: frame.queue().to_vec(), position: frame.position() })
+                .collect(),
+            since: since.map(IsoTime),
+            deadline: deadline.map(IsoTime),
+            wake_seq: *wake_seq,
+        }
+    }
+}
+
+/// POST /channels/:id/turn/pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PassTurn {
+    /// Why there is nothing to say; at most 500 characters, for the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl FromFields for PassTurn {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { reason: fields.text_up_to("reason", 500) })
+    }
+}

@@ -1,0 +1,21 @@
+//! Wire types of Fabric: one definition for servers, clients and tests.
+//!
+//! - [`guild`]: what a guild node's REST routes take and give (spec/3).
+//! - [`realtime`]: the events of a guild's sockets (spec/4).
+//! - [`center`]: Center's routes (spec/5).
+//! - [`error`]: the one shape of every error.
+//! - [`fields`]: reading request bodies so that every bad field is listed, the same over HTTP and sockets.
+//!
+//! Field names are `camelCase`; instants are ISO-8601 UTC with milliseconds ([`IsoTime`]); unknown fields
+//! of a request are ignored.
+
+pub mod center;
+pub mod error;
+#[cfg(feature = "server")]
+pub mod failure;
+pub mod fields;
+pub mod guild;
+pub mod realtime;
+mod time;
+
+pub use time::IsoTime;

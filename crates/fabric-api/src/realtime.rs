@@ -1,0 +1,266 @@
+//! The events of a guild's sockets (spec/4).
+
+use fabric_domain::model::{ChannelId, MessageId, PresenceStatus, Seq, UserId, XType};
+use fabric_domain::rules::delivery::{DeliveryPlan, WakeReason};
+use serde::{Deserialize, Serialize};
+
+use crate::IsoTime;
+use crate::fields::{Fields, FromFields};
+use crate::guild::{Message, PostMessage, TurnView};
+
+/// The Socket.IO namespace.
+pub const NAMESPACE: &str = "/realtime";
+
+/// Event names.
+pub mod event {
+    /// Client: take part in a channel. Ack: [`super::JoinAck`].
+    pub const JOIN_CHANNEL: &str = "join_channel";
+    /// Client: stop taking part.
+    pub const LEAVE_CHANNEL: &str = "leave_channel";
+    /// Client and server: somebody types.
+    pub const TYPING: &str = "typing";
+    /// Client and server: somebody's presence.
+    pub const PRESENCE: &str = "presence";
+    /// Client: post a message. Ack: the answer of the REST route.
+    pub const MESSAGE_POST: &str = "message.post";
+    /// Client: a fresh token for a connected socket.
+    pub const SESSION_REFRESH: &str = "session.refresh";
+    /// Server: the token is about to end.
+    pub const SESSION_EXPIRING: &str = "session.expiring";
+    /// Server: a message.
+    pub const MESSAGE_CREATED: &str = "message.created";
+    /// Server: an edited message.
+    pub const MESSAGE_UPDATED: &str = "message.updated";
+    /// Server: a deleted message.
+    pub const MESSAGE_DELETED: &str = "message.deleted";
+    /// Server: you became a member.
+    pub const CHANNEL_JOINED: &str = "channel.joined";
+    /// Server: you are no longer a member.
+    pub const CHANNEL_LEFT: &str = "channel.left";
+    /// Server: the channel's row changed.
+    pub const CHANNEL_UPDATED: &str = "channel.updated";
+    /// Server: the turn moved.
+    pub const TURN_UPDATED: &str = "turn.updated";
+}
+
+/// `message.created`: the message as one recipient gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageCreated {
+    /// The message.
+    #[serde(flatten)]
+    pub message: Message,
+    /// Its channel's type.
+    pub x_type: XType,
+    /// Whether you are woken.
+    pub wakeup: bool,
+    /// Why; `null` when not woken.
+    pub wake: Option<Wake>,
+}
+
+/// Why somebody is woken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wake {
+    /// The rule.
+    pub reason: WakeReason,
+    /// The turn it is, where members speak in turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u64>,
+    /// When that turn lapses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<IsoTime>,
+    /// Consecutive messages by agents up to and including this one; 0 for a human's.
+    pub hop: u32,
+    /// How many more of them may wake anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_left: Option<u32>,
+}
+
+impl Wake {
+    /// The wake of a plan for this reason.
+    pub fn new(reason: WakeReason, plan: &DeliveryPlan) -> Self {
+        Self {
+            reason,
+            turn: plan.turn,
+            deadline: plan.deadline.map(IsoTime),
+            hop: plan.hop,
+            budget_left: plan.budget_left,
+        }
+    }
+}
+
+/// `message.deleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageDeleted {
+    /// Its channel.
+    pub channel_id: ChannelId,
+    /// Its id.
+    pub id: MessageId,
+    /// Its place.
+    pub seq: Seq,
+    /// When.
+    pub deleted_at: Option<IsoTime>,
+}
+
+impl From<fabric_domain::model::Message> for MessageDeleted {
+    fn from(message: fabric_domain::model::Message) -> Self {
+        Self {
+            channel_id: message.channel_id,
+            id: message.id,
+            seq: message.seq,
+            deleted_at: message.deleted_at.map(IsoTime),
+        }
+    }
+}
+
+/// `channel.joined` and `channel.left`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MembershipChanged {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Whose membership.
+    pub user_id: UserId,
+    /// The channel's type.
+    pub x_type: XType,
+    /// When.
+    pub occurred_at: IsoTime,
+}
+
+/// `join_channel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinChannel {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The last seq that the client has: what came after it follows at once, in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_seq: Option<Seq>,
+}
+
+impl FromFields for JoinChannel {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let channel_id = fields.required_text("channelId", UserId::MAX_CHARS);
+        let since_seq = fields.number("sinceSeq", u64::from(u32::MAX)).map(Seq);
+        Some(Self { channel_id: channel_id?.into(), since_seq })
+    }
+}
+
+/// The ack of `join_channel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinAck {
+    /// Whether it worked.
+    pub ok: bool,
+    /// Seq of the channel's newest message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<Seq>,
+    /// The turn, where members speak in turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<TurnView>,
+    /// A stable code, when it did not work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// `leave_channel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaveChannel {
+    /// The channel.
+    pub channel_id: ChannelId,
+}
+
+impl FromFields for LeaveChannel {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        fields.required_text("channelId", UserId::MAX_CHARS).map(|id| Self { channel_id: id.into() })
+    }
+}
+
+/// `message.post`: the body of the REST route, and the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SocketPost {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// As the `Idempotency-Key` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// The message.
+    #[serde(flatten)]
+    pub message: PostMessage,
+}
+
+impl FromFields for SocketPost {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let channel_id = fields.required_text("channelId", UserId::MAX_CHARS);
+        let idempotency_key = fields.text("idempotencyKey");
+        let message = PostMessage::from_fields(fields);
+        Some(Self { channel_id: channel_id?.into(), idempotency_key, message: message? })
+    }
+}
+
+/// `typing`, from a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetTyping {
+    /// Where.
+    pub channel_id: ChannelId,
+    /// Whether they type now.
+    pub typing: bool,
+}
+
+impl FromFields for SetTyping {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let channel_id = fields.required_text("channelId", UserId::MAX_CHARS);
+        let typing = fields.flag("typing").unwrap_or(true);
+        Some(Self { channel_id: channel_id?.into(), typing })
+    }
+}
+
+/// `typing`, from the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Typing {
+    /// Where.
+    pub channel_id: ChannelId,
+    /// Who.
+    pub user_id: UserId,
+    /// Whether they type now.
+    pub typing: bool,
+}
+
+/// `presence`, from the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PresenceChanged {
+    /// Who.
+    pub user_id: UserId,
+    /// What they last said of themselves.
+    pub status: PresenceStatus,
+    /// Whether they have a live socket.
+    pub online: bool,
+}
+
+/// `session.refresh`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefreshSession {
+    /// A fresh guild access token of the same user.
+    pub token: String,
+}
+
+impl FromFields for RefreshSession {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        fields.required_text("token", 16_384).map(|token| Self { token })
+    }
+}
+
+/// `session.expiring`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionExpiring {
+    /// When the token ends, and with it the socket.
+    pub expires_at: IsoTime,
+}
