@@ -1,0 +1,89 @@
+//! Center as a table.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use fabric_domain::model::{GuildMember, Timestamp, UserId, UserKind};
+use fabric_domain::ports::{CenterError, Identity, IdentityCenter};
+use parking_lot::Mutex;
+
+/// A Center whose token for a user is the user's id, and whose names are ids too.
+#[derive(Debug, Default)]
+pub struct StubCenter {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    members: Vec<GuildMember>,
+    admin: Option<UserId>,
+    is_down: bool,
+}
+
+impl StubCenter {
+    /// A Center that knows nobody.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives a user access to the guild.
+    pub fn add(&self, user: &str, kind: UserKind) {
+        let member = GuildMember { user_id: user.into(), name: user.to_owned(), kind };
+        self.state.lock().members.push(member);
+    }
+
+    /// Takes a user's access away: their token is known no more.
+    pub fn revoke(&self, user: &str) {
+        self.state.lock().members.retain(|member| member.user_id.as_str() != user);
+    }
+
+    /// Makes a user the admin.
+    pub fn set_admin(&self, admin: Option<&str>) {
+        self.state.lock().admin = admin.map(UserId::from);
+    }
+
+    /// Takes Center away, or gives it back.
+    pub fn set_down(&self, is_down: bool) {
+        self.state.lock().is_down = is_down;
+    }
+}
+
+fn unavailable() -> CenterError {
+    CenterError::Unavailable("taken away".to_owned())
+}
+
+#[async_trait]
+impl IdentityCenter for StubCenter {
+    async fn introspect(&self, token: &str) -> Result<Option<Identity>, CenterError> {
+        let state = self.state.lock();
+        if state.is_down {
+            return Err(unavailable());
+        }
+        let member = state.members.iter().find(|member| member.user_id.as_str() == token);
+        Ok(member.map(|member| Identity {
+            user_id: member.user_id.clone(),
+            name: member.name.clone(),
+            kind: member.kind,
+            expires_at: Timestamp(i64::MAX),
+        }))
+    }
+
+    async fn resolve_names(&self, names: &[String]) -> Result<HashMap<String, UserId>, CenterError> {
+        let state = self.state.lock();
+        if state.is_down {
+            return Err(unavailable());
+        }
+        let known = |name: &String| state.members.iter().find(|member| member.name == *name);
+        Ok(names.iter().filter_map(|name| Some((name.clone(), known(name)?.user_id.clone()))).collect())
+    }
+
+    async fn admin(&self) -> Option<UserId> {
+        let state = self.state.lock();
+        state.admin.clone().filter(|_| !state.is_down)
+    }
+
+    async fn members(&self) -> Result<Vec<GuildMember>, CenterError> {
+        let state = self.state.lock();
+        if state.is_down { Err(unavailable()) } else { Ok(state.members.clone()) }
+    }
+}

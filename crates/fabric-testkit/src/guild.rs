@@ -1,0 +1,95 @@
+//! The whole application in-process.
+
+use std::sync::Arc;
+
+use fabric_domain::model::{Caller, GuildId, UserKind};
+use fabric_domain::ports::{FileBytes, Store};
+use fabric_domain::services::{Guild, Limits, Ports};
+
+use crate::{MemoryBytes, MemoryStore, NobodyOnline, Recorder, StubCenter, TestClock, TestEntropy};
+
+/// A guild whose surroundings a test can see and move.
+#[derive(Debug)]
+pub struct TestGuild {
+    /// The application.
+    pub guild: Guild,
+    /// What it publishes.
+    pub published: Arc<Recorder>,
+    /// Its Center.
+    pub center: Arc<StubCenter>,
+    /// Its time.
+    pub clock: Arc<TestClock>,
+    /// Its ids and seeds.
+    pub entropy: Arc<TestEntropy>,
+}
+
+impl Default for TestGuild {
+    fn default() -> Self {
+        let published = Arc::new(Recorder::default());
+        Self::on(Arc::new(MemoryStore::new(Arc::clone(&published) as _)), published)
+    }
+}
+
+impl TestGuild {
+    /// A guild on this store, which publishes to this recorder.
+    pub fn on(store: Arc<dyn Store>, published: Arc<Recorder>) -> Self {
+        Self::limited(store, published, Limits::default())
+    }
+
+    /// The same with other limits.
+    pub fn limited(store: Arc<dyn Store>, published: Arc<Recorder>, limits: Limits) -> Self {
+        let (clock, entropy) = (Arc::new(TestClock::default()), Arc::new(TestEntropy::default()));
+        let files = Arc::new(MemoryBytes::new(Arc::clone(&clock) as _));
+        Self::build(store, files, published, Arc::new(StubCenter::new()), clock, entropy, limits)
+    }
+
+    /// The same guild, its bytes kept elsewhere and within other limits.
+    #[must_use]
+    pub fn keeping(self, files: Arc<dyn FileBytes>, limits: Limits) -> Self {
+        let store = Arc::clone(&self.guild.ports().store);
+        Self::build(store, files, self.published, self.center, self.clock, self.entropy, limits)
+    }
+
+    /// The same guild after a restart: store and bytes remain, everything else begins anew.
+    #[must_use]
+    pub fn restart(self) -> Self {
+        let (files, limits) = (Arc::clone(&self.guild.ports().files), self.guild.limits());
+        self.keeping(files, limits)
+    }
+
+    fn build(
+        store: Arc<dyn Store>,
+        files: Arc<dyn FileBytes>,
+        published: Arc<Recorder>,
+        center: Arc<StubCenter>,
+        clock: Arc<TestClock>,
+        entropy: Arc<TestEntropy>,
+        limits: Limits,
+    ) -> Self {
+        let ports = Ports {
+            store,
+            files,
+            center: Arc::clone(&center) as _,
+            online: Arc::new(NobodyOnline),
+            clock: Arc::clone(&clock) as _,
+            entropy: Arc::clone(&entropy) as _,
+        };
+        let guild = Guild::new(GuildId::new("guild"), limits, ports);
+        Self { guild, published, center, clock, entropy }
+    }
+
+    /// A person with access to the guild.
+    pub fn human(&self, id: &str) -> Caller {
+        self.user(id, UserKind::Human)
+    }
+
+    /// An agent with access to the guild.
+    pub fn agent(&self, id: &str) -> Caller {
+        self.user(id, UserKind::Agent)
+    }
+
+    fn user(&self, id: &str, kind: UserKind) -> Caller {
+        self.center.add(id, kind);
+        Caller { user_id: id.into(), kind }
+    }
+}

@@ -1,0 +1,78 @@
+//! The use cases on the in-memory guild: what HTTP and realtime both rely on.
+
+mod access;
+mod files;
+mod posting;
+mod turns;
+
+use fabric_domain::model::{
+    Author, Caller, ChannelId, Commit, Event, Message, PostOutcome, SettingsPatch, UserId, XType,
+};
+use fabric_domain::rules::delivery::{Delivery, DeliveryPlan};
+use fabric_domain::services::{CreateChannel, Post, ServiceError};
+use fabric_testkit::TestGuild;
+
+/// A private channel; the first of the members creates it, those after a `|` sit in the bypass.
+async fn channel(guild: &TestGuild, x_type: XType, members: &str) -> ChannelId {
+    channel_with(guild, x_type, members, SettingsPatch::default()).await
+}
+
+async fn channel_with(guild: &TestGuild, x_type: XType, members: &str, settings: SettingsPatch) -> ChannelId {
+    let (order, bypass) = members.split_once('|').unwrap_or((members, ""));
+    let ids = |names: &str| names.split_whitespace().map(UserId::new).collect::<Vec<_>>();
+    let creator = guild.human(order.split_whitespace().next().expect("a creator"));
+    let new = CreateChannel {
+        members: [ids(order), ids(bypass)].concat(),
+        bypass: ids(bypass),
+        settings,
+        ..CreateChannel::new("room", x_type)
+    };
+    guild.guild.create_channel(&creator, new).await.expect("a channel").channel.id
+}
+
+fn text(content: &str) -> Post {
+    Post::text(content)
+}
+
+async fn try_post(
+    guild: &TestGuild,
+    caller: Caller,
+    id: &ChannelId,
+    content: &str,
+) -> Result<PostOutcome, ServiceError> {
+    guild.guild.post(&Author::User(caller), id, text(content), None).await
+}
+
+async fn post(guild: &TestGuild, user: &str, id: &ChannelId, content: &str) -> Message {
+    match try_post(guild, guild.human(user), id, content).await.expect("a message") {
+        PostOutcome::Message(message) => *message,
+        PostOutcome::Command(outcome) => panic!("a command: {outcome:?}"),
+    }
+}
+
+/// The messages that were published since the last look, with their plans.
+fn published(guild: &TestGuild) -> Vec<(Message, DeliveryPlan)> {
+    let created = |event| match event {
+        Event::MessageCreated { message, plan, .. } => Some((message, plan)),
+        _ => None,
+    };
+    guild.published.take().into_iter().flat_map(|commit: Commit| commit.events).filter_map(created).collect()
+}
+
+/// Who is woken by a plan, as `name:reason`.
+fn woken(plan: &DeliveryPlan) -> Vec<String> {
+    plan.woken().map(|(user, reason)| format!("{user}:{}", reason.as_str())).collect()
+}
+
+/// Who gets nothing.
+fn skipped(plan: &DeliveryPlan) -> Vec<&str> {
+    let skipped = plan.recipients.iter().filter(|(_, delivery)| *delivery == Delivery::Skip);
+    skipped.map(|(user, _)| user.as_str()).collect()
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> &'static str {
+    match result {
+        Err(ServiceError::Refused(refusal)) => refusal.code(),
+        other => panic!("not refused: {other:?}"),
+    }
+}

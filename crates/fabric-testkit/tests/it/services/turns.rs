@@ -1,0 +1,137 @@
+//! The turn as the use cases move it.
+
+use super::*;
+use fabric_domain::model::{AckCause, CommandOutcome};
+use fabric_domain::rules::command::Command;
+use fabric_domain::rules::turn::Seat;
+
+async fn active(guild: &TestGuild, id: &ChannelId) -> Option<String> {
+    let turn = guild.guild.turn(&guild.human("alice"), id).await.unwrap();
+    turn.state.active().map(ToString::to_string)
+}
+
+#[tokio::test]
+async fn an_accepted_command_is_answered_with_an_ack_that_wakes_the_next_speaker() {
+    let guild = TestGuild::default();
+    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    post(&guild, "alice", &id, "start").await;
+    published(&guild);
+    let outcome = guild.guild.command(&guild.human("bob"), &id, Command::NoReply, None, None).await.unwrap();
+    let CommandOutcome::Accepted { ack } = outcome else { panic!("{outcome:?}") };
+    let (message, plan) = published(&guild).remove(0);
+    assert_eq!(message, *ack);
+    assert_eq!((message.content.as_str(), message.author), ("/ack", UserId::system()));
+    let ack = message.ack.expect("what it answers");
+    assert_eq!((ack.cause, ack.by), (AckCause::NoReply, "bob".into()));
+    assert_eq!(woken(&plan), ["carol:turn"]);
+    assert!(skipped(&plan).is_empty());
+}
+
+#[tokio::test]
+async fn a_silent_speakers_turn_lapses_once_its_time_is_over() {
+    let guild = TestGuild::default();
+    let settings = SettingsPatch { turn_timeout_seconds: Some(30), ..SettingsPatch::default() };
+    let id = channel_with(&guild, XType::Discuss, "alice bob carol", settings).await;
+    post(&guild, "alice", &id, "start").await;
+    published(&guild);
+    guild.clock.advance_seconds(29);
+    assert_eq!(guild.guild.expire_turns().await.unwrap(), 0);
+    guild.clock.advance_seconds(1);
+    let (one, two) = tokio::join!(guild.guild.expire_turns(), guild.guild.expire_turns());
+    assert_eq!(one.unwrap() + two.unwrap(), 1, "it fires once, on exactly one replica");
+    let (message, plan) = published(&guild).remove(0);
+    let ack = message.ack.expect("what it answers");
+    assert_eq!((ack.cause, ack.by.as_str()), (AckCause::Timeout, "bob"));
+    assert_eq!(woken(&plan), ["carol:turn"]);
+    assert_eq!(active(&guild, &id).await.as_deref(), Some("carol"));
+}
+
+#[tokio::test]
+async fn a_channel_of_dead_agents_pauses_by_itself() {
+    let guild = TestGuild::default();
+    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    post(&guild, "alice", &id, "anybody?").await;
+    let mut lapses = 0;
+    while active(&guild, &id).await.is_some() {
+        guild.clock.advance_seconds(900);
+        lapses += guild.guild.expire_turns().await.unwrap();
+        assert!(lapses <= 3, "at most |order| passes");
+    }
+    assert_eq!(lapses, 3, "bob, carol, and alice who begins the next round");
+    guild.clock.advance_seconds(900);
+    assert_eq!(guild.guild.expire_turns().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_deadline_survives_a_restart_and_a_late_answer_is_a_queue_jump() {
+    let guild = TestGuild::default();
+    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    post(&guild, "alice", &id, "start").await;
+    let guild = guild.restart();
+    guild.clock.advance_seconds(900);
+    assert_eq!(guild.guild.expire_turns().await.unwrap(), 1);
+    published(&guild);
+    post(&guild, "bob", &id, "sorry, here I am").await;
+    assert_eq!(woken(&published(&guild)[0].1), ["carol:turn"], "the speaker is woken with it");
+}
+
+#[tokio::test]
+async fn without_a_time_out_nobody_is_skipped_and_a_new_one_holds_for_the_running_turn() {
+    let guild = TestGuild::default();
+    let settings = SettingsPatch { turn_timeout_seconds: Some(0), ..SettingsPatch::default() };
+    let id = channel_with(&guild, XType::Discuss, "alice bob carol", settings).await;
+    post(&guild, "alice", &id, "start").await;
+    guild.clock.advance_seconds(100_000);
+    assert_eq!(guild.guild.expire_turns().await.unwrap(), 0);
+    let settings = SettingsPatch { turn_timeout_seconds: Some(10), ..SettingsPatch::default() };
+    let patch = fabric_domain::services::ChannelPatch { settings: Some(settings), ..Default::default() };
+    guild.guild.patch_channel(&guild.human("alice"), &id, patch).await.unwrap();
+    assert_eq!(guild.guild.expire_turns().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn when_the_speaker_leaves_or_moves_to_bypass_the_guild_wakes_the_successor() {
+    for bypass in [false, true] {
+        let guild = TestGuild::default();
+        let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+        post(&guild, "alice", &id, "start").await;
+        published(&guild);
+        let bob = guild.human("bob");
+        if bypass {
+            guild.guild.set_seat(&bob, &id, &bob.user_id, Seat::Bypass).await.unwrap();
+        } else {
+            guild.guild.leave(&bob, &id).await.unwrap();
+        }
+        let (message, plan) = published(&guild).remove(0);
+        let expected = if bypass { AckCause::MovedToBypass } else { AckCause::MemberLeft };
+        assert_eq!(message.ack.expect("what happened").cause, expected);
+        assert_eq!(woken(&plan), ["carol:turn"]);
+        assert_eq!(plan.of(&"bob".into()).is_some(), bypass, "who has left gets nothing");
+    }
+}
+
+#[tokio::test]
+async fn leaving_out_of_turn_says_nothing() {
+    let guild = TestGuild::default();
+    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    post(&guild, "alice", &id, "start").await;
+    published(&guild);
+    guild.guild.leave(&guild.human("carol"), &id).await.unwrap();
+    assert!(published(&guild).is_empty());
+    assert_eq!(active(&guild, &id).await.as_deref(), Some("bob"));
+}
+
+#[tokio::test]
+async fn the_message_that_woke_the_speaker_is_remembered_until_the_turn_moves() {
+    let guild = TestGuild::default();
+    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let start = post(&guild, "alice", &id, "start").await;
+    let wake_seq = async || guild.guild.turn(&guild.human("alice"), &id).await.unwrap().wake_seq;
+    assert_eq!(wake_seq().await, Some(start.seq));
+    let jump = post(&guild, "carol", &id, "by the way").await;
+    assert_eq!(wake_seq().await, Some(jump.seq), "the speaker was woken again with the queue jump");
+    // Asked while it is their turn anyway, bob answers and has the turn again: no message of theirs wakes them.
+    post(&guild, "carol", &id, "<@bob>?").await;
+    post(&guild, "bob", &id, "yes").await;
+    assert_eq!((active(&guild, &id).await.as_deref(), wake_seq().await), (Some("bob"), None));
+}
