@@ -1,0 +1,288 @@
+//! What a write does inside its transaction. The same on every database; how transactions are locked and
+//! batched is the writer's affair.
+
+use std::sync::Arc;
+
+use fabric_domain::model::{
+    Change, Channel, ChannelAggregate, ChannelId, Commit, File, IdempotencySlot, Member, PostOutcome,
+    Presence, Quota, Revision, Seq, Timestamp, UserId,
+};
+use fabric_domain::ports::{Decide, NewChannel, Scope, SettledWakes};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter};
+
+use crate::convert::{self, to_column};
+use crate::entity::{channel, idempotency_key, member, message, presence, read_marker, revision};
+use crate::fault::{Failed, Fault};
+use crate::files;
+use crate::read::{self, Lock};
+use crate::retention::{self, Text};
+use crate::{search, wakes};
+
+/// A write that waits for its transaction. It may be tried more than once.
+#[derive(Clone)]
+pub(crate) enum Write {
+    Create(Arc<NewChannel>),
+    Update {
+        scope: Arc<Scope>,
+        decide: Decide,
+        now: Timestamp,
+    },
+    MarkRead {
+        channel: ChannelId,
+        user: UserId,
+        seq: Seq,
+    },
+    Presence(Arc<Presence>),
+    SettleWakes(Arc<[SettledWakes]>),
+    /// Forgets idempotency keys and owed wakes that have had their day.
+    Sweep {
+        keys_before: Timestamp,
+        wakes_before: Timestamp,
+    },
+    /// Erases texts of deleted messages.
+    Erase(Arc<[Text]>),
+    /// Adds a file within a quota.
+    AddFile {
+        file: Arc<File>,
+        quota: Quota,
+    },
+    /// Removes a file that nobody has attached meanwhile.
+    RemoveFile(Arc<File>),
+    /// Writes nothing: it is answered when everything before it is published.
+    Fence,
+}
+
+/// What a write did, once it is committed.
+#[derive(Default)]
+pub(crate) struct Written {
+    /// For updates: what was written.
+    pub(crate) change: Option<Box<Change>>,
+    /// What to publish.
+    pub(crate) news: Option<News>,
+}
+
+/// What a committed write has to tell.
+pub(crate) enum News {
+    Commit(Commit),
+    Presence(Arc<Presence>),
+}
+
+/// Carries out one write; nothing counts until the transaction commits.
+pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Written, Failed> {
+    match write {
+        Write::Create(new) => {
+            create(db, new).await?;
+            let Channel { id, version, .. } = &new.channel;
+            let commit = Commit { channel_id: id.clone(), version: *version, events: new.events.clone() };
+            Ok(Written { news: Some(News::Commit(commit)), change: None })
+        }
+        Write::Update { scope, decide, now } => update(db, scope, decide, *now).await,
+        Write::MarkRead { channel, user, seq } => {
+            mark_read(db, channel, user, *seq).await?;
+            Ok(Written::default())
+        }
+        Write::Presence(presence) => {
+            set_presence(db, presence).await?;
+            Ok(Written { news: Some(News::Presence(Arc::clone(presence))), change: None })
+        }
+        Write::SettleWakes(settled) => {
+            wakes::settle(db, settled).await?;
+            Ok(Written::default())
+        }
+        Write::Sweep { keys_before, wakes_before } => {
+            sweep_keys(db, *keys_before).await?;
+            wakes::sweep(db, *wakes_before).await?;
+            Ok(Written::default())
+        }
+        Write::Erase(texts) => {
+            retention::erase(db, texts).await?;
+            Ok(Written::default())
+        }
+        Write::AddFile { file, quota } => {
+            files::add(db, file, *quota).await?;
+            Ok(Written::default())
+        }
+        Write::RemoveFile(file) => {
+            files::remove(db, file).await?;
+            Ok(Written::default())
+        }
+        Write::Fence => Ok(Written::default()),
+    }
+}
+
+async fn create(db: &impl ConnectionTrait, new: &NewChannel) -> Result<(), Fault> {
+    let row = convert::channel_row(&new.channel, new.turn.as_ref())?;
+    channel::Entity::insert(row).exec_without_returning(db).await?;
+    let rows = new.members.iter().zip(0..).map(|(new_member, position)| {
+        let Member { user_id, wake_mapped, .. } = new_member;
+        convert::member_row(&new.channel.id, user_id, *wake_mapped, position, Seq::ZERO)
+    });
+    member::Entity::insert_many(rows).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// The one write path: load, decide, write.
+async fn update(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    decide: &Decide,
+    now: Timestamp,
+) -> Result<Written, Failed> {
+    let before = read::aggregate(db, scope, Lock::ForUpdate).await?.ok_or(Failed::NoSuchChannel)?;
+    let mut change = decide(&before).map_err(Failed::Refused)?;
+    if let (Some(slot), Some(outcome), None) = (&scope.idempotency, &change.outcome, &before.prior) {
+        keep_answer(db, slot, outcome, now).await?;
+    }
+    if change.is_silent() {
+        return Ok(Written { change: Some(Box::new(change)), news: None });
+    }
+    let version = before.channel.version + 1;
+    write(db, &before, &change, version).await?;
+    let commit =
+        Commit { channel_id: scope.channel.clone(), version, events: std::mem::take(&mut change.events) };
+    Ok(Written { change: Some(Box::new(change)), news: Some(News::Commit(commit)) })
+}
+
+async fn write(
+    db: &impl ConnectionTrait,
+    before: &ChannelAggregate,
+    change: &Change,
+    version: u64,
+) -> Result<(), Fault> {
+    let mut channel = change.channel.clone().unwrap_or_else(|| before.channel.clone());
+    channel.version = version;
+    let turn = change.turn.as_ref().or(before.turn.as_ref());
+    let row = convert::channel_row(&channel, turn)?;
+    channel::Entity::update(row).exec_without_returning(db).await?;
+
+    write_members(db, before, change).await?;
+    if let Some(message) = &change.new_message {
+        let row = convert::message_row(message)?;
+        message::Entity::insert(row).exec_without_returning(db).await?;
+        files::attach(db, message).await?;
+        search::keep(db, message).await?;
+        if let Some(debt) = &change.wake_debt {
+            wakes::owe(db, &channel.id, message.seq, debt, message.created_at).await?;
+        }
+    }
+    if let Some(message) = &change.updated_message {
+        if let Some(revision) = &change.revision {
+            keep_revision(db, &message.id, revision).await?;
+        }
+        if let Some(at) = message.deleted_at {
+            retention::note_deletion(db, &message.id, at).await?;
+            if let Some(before) = &before.message {
+                files::detach(db, before, at).await?;
+            }
+        }
+        let row = convert::message_row(message)?;
+        message::Entity::update(row).exec_without_returning(db).await?;
+        search::replace(db, message).await?;
+    }
+    Ok(())
+}
+
+async fn write_members(
+    db: &impl ConnectionTrait,
+    before: &ChannelAggregate,
+    change: &Change,
+) -> Result<(), Fault> {
+    let channel = &before.channel.id;
+    for user in &change.removed_members {
+        let key = (channel.as_str().to_owned(), user.as_str().to_owned());
+        member::Entity::delete_by_id(key).exec(db).await?;
+    }
+    let mut inserted: Vec<&UserId> = Vec::new();
+    for upserted in &change.upserted_members {
+        let mut row = member::ActiveModel {
+            channel_id: Set(channel.as_str().to_owned()),
+            user_id: Set(upserted.user_id.as_str().to_owned()),
+            wake_mapped: Set(upserted.wake_mapped),
+            ..Default::default()
+        };
+        let user = &upserted.user_id;
+        let stayed = before.is_member(user) && !change.removed_members.contains(user);
+        // One may be named twice.
+        if stayed || inserted.contains(&user) {
+            member::Entity::update(row).exec_without_returning(db).await?;
+        } else {
+            row.position = Set(read::next_position(db, channel).await?);
+            // Nobody is owed what was before them.
+            row.settled_seq = Set(to_column(before.channel.last_seq.0));
+            member::Entity::insert(row).exec_without_returning(db).await?;
+            inserted.push(user);
+        }
+    }
+    Ok(())
+}
+
+async fn keep_revision(
+    db: &impl ConnectionTrait,
+    message: &fabric_domain::model::MessageId,
+    revision: &Revision,
+) -> Result<(), Fault> {
+    let number = read::revision_count(db, message).await?;
+    let row = convert::revision_row(message, number, revision, None);
+    revision::Entity::insert(row).exec_without_returning(db).await?;
+    Ok(())
+}
+
+async fn keep_answer(
+    db: &impl ConnectionTrait,
+    slot: &IdempotencySlot,
+    outcome: &PostOutcome,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let row = convert::idempotency_row(slot, outcome, now)?;
+    idempotency_key::Entity::insert(row).exec_without_returning(db).await?;
+    Ok(())
+}
+
+async fn mark_read(
+    db: &impl ConnectionTrait,
+    channel: &ChannelId,
+    user: &UserId,
+    seq: Seq,
+) -> Result<(), Fault> {
+    let row = convert::read_marker_row(channel, user, seq);
+    // One statement, so that of two at once none can move the marker back.
+    let later = match db.get_database_backend() {
+        DbBackend::MySql => "GREATEST(`seq`, VALUES(`seq`))",
+        DbBackend::Postgres => r#"GREATEST("read_markers"."seq", "excluded"."seq")"#,
+        _ => r#"MAX("seq", "excluded"."seq")"#,
+    };
+    read_marker::Entity::insert(row)
+        .on_conflict(
+            OnConflict::columns([read_marker::Column::ChannelId, read_marker::Column::UserId])
+                .value(read_marker::Column::Seq, Expr::cust(later))
+                .to_owned(),
+        )
+        .exec_without_returning(db)
+        .await?;
+    Ok(())
+}
+
+async fn set_presence(db: &impl ConnectionTrait, presence: &Presence) -> Result<(), Fault> {
+    presence::Entity::insert(convert::presence_row(presence))
+        .on_conflict(
+            OnConflict::column(presence::Column::UserId)
+                .update_columns([
+                    presence::Column::Status,
+                    presence::Column::Source,
+                    presence::Column::UpdatedAt,
+                ])
+                .to_owned(),
+        )
+        .exec_without_returning(db)
+        .await?;
+    Ok(())
+}
+
+async fn sweep_keys(db: &impl ConnectionTrait, before: Timestamp) -> Result<(), Fault> {
+    idempotency_key::Entity::delete_many()
+        .filter(idempotency_key::Column::CreatedAt.lt(before.0))
+        .exec(db)
+        .await?;
+    Ok(())
+}

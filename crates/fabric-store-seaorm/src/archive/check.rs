@@ -1,0 +1,286 @@
+//! Whether lines belong together. The same checks run on what is exported, before an import writes anything,
+//! and once more while it writes.
+//!
+//! What is kept grows with channels, members of one part and nothing else. Two things are left to the database
+//! because of that: that ids of messages are unique, and that answered and revised messages are there
+//! (`import.rs`).
+
+use std::collections::{HashMap, HashSet};
+
+use fabric_domain::model::{
+    Attachment, Channel, ChannelId, File, FileId, GuildId, IdempotencySlot, Message, MessageId, PostOutcome,
+    Presence, Revision, Seq, Timestamp, TurnRecord, UserId, WakeDebt,
+};
+
+use super::bytes;
+use super::file_record::{AttachmentLine, FileLine};
+use super::record::{
+    ChannelLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine, PresenceLine, ReadMarkerLine,
+    RevisionLine,
+};
+
+/// What is wrong with a line.
+type Checked<T> = Result<T, String>;
+
+/// What a line says, once it is believed.
+#[derive(Debug)]
+pub(super) enum Row {
+    Channel(Box<Channel>, Option<Box<TurnRecord>>),
+    /// In which channel, the how-manieth, who, whether they are mapped, up to where their wakes are settled.
+    Member(ChannelId, u64, UserId, bool, Seq),
+    Message(Box<Message>),
+    /// Of which message, in which channel, at which place.
+    Attachment(MessageId, ChannelId, u64, Attachment),
+    /// Of which message, the how-manieth, and when that was deleted.
+    Revision(MessageId, u64, Revision, Option<Timestamp>),
+    ReadMarker(ChannelId, UserId, Seq),
+    Presence(Presence),
+    OwedWake(ChannelId, Seq, WakeDebt, Timestamp),
+    IdempotencyKey(Box<(IdempotencySlot, PostOutcome)>, Timestamp),
+    /// And whether its bytes are in the archive.
+    File(Box<File>, bool),
+}
+
+/// What has been seen of an archive.
+#[derive(Debug, Default)]
+pub(super) struct Checker {
+    channels: HashMap<ChannelId, Facts>,
+    last_channel: Option<ChannelId>,
+    last_member: Option<(ChannelId, u64)>,
+    members: HashSet<UserId>,
+    last_message: Option<ChannelId>,
+    last_attachment: Option<(MessageId, u64)>,
+    last_revision: Option<(MessageId, u64)>,
+    last_read_marker: Option<(ChannelId, UserId)>,
+    last_presence: Option<UserId>,
+    last_owed_wake: Option<(ChannelId, Seq)>,
+    last_idempotency_key: Option<(UserId, String, String)>,
+    last_file: Option<FileId>,
+}
+
+/// What is kept of a channel.
+#[derive(Debug)]
+struct Facts {
+    guild: GuildId,
+    last_seq: Seq,
+    /// Up to which its messages were there.
+    seen: Seq,
+    /// Members that its turn names and that were not seen yet; `None` where there are no turns.
+    awaited: Option<HashSet<UserId>>,
+}
+
+impl Checker {
+    pub(super) fn channel(&mut self, line: ChannelLine) -> Checked<Row> {
+        ascends(&mut self.last_channel, line.id.clone())?;
+        let (channel, turn) = line.into_channel()?;
+        id("id", channel.id.as_str())?;
+        id("guildId", channel.guild_id.as_str())?;
+        id("createdBy", channel.created_by.as_str())?;
+        length("name", &channel.name, 100)?;
+        column("lastSeq", channel.last_seq.0)?;
+        column("version", channel.version)?;
+        if channel.x_type.has_turns() != turn.is_some() {
+            return Err(format!("a turn belongs to a channel of type {} or does not", channel.x_type));
+        }
+        let awaited = turn.as_ref().map(|turn| {
+            let TurnRecord { state, .. } = turn;
+            state.order().iter().chain(state.bypass()).cloned().collect()
+        });
+        if let Some(seq) = turn.as_ref().and_then(|turn| turn.wake_seq)
+            && seq > channel.last_seq
+        {
+            return Err(format!("wakeSeq is {seq}, and the last message has {}", channel.last_seq));
+        }
+        let facts =
+            Facts { guild: channel.guild_id.clone(), last_seq: channel.last_seq, seen: Seq::ZERO, awaited };
+        self.channels.insert(channel.id.clone(), facts);
+        Ok(Row::Channel(Box::new(channel), turn.map(Box::new)))
+    }
+
+    pub(super) fn member(&mut self, line: MemberLine) -> Checked<Row> {
+        let MemberLine { channel_id, user_id, wake_mapped, settled_seq } = line;
+        id("userId", user_id.as_str())?;
+        column("settledSeq", settled_seq.0)?;
+        let position = match &self.last_member {
+            Some((last, position)) if *last == channel_id => position + 1,
+            Some((last, _)) if *last > channel_id => return Err(out_of_order()),
+            _ => {
+                self.members.clear();
+                0
+            }
+        };
+        let facts = facts(&mut self.channels, &channel_id)?;
+        if !self.members.insert(user_id.clone()) {
+            return Err(format!("{user_id} is a member of this channel already"));
+        }
+        if let Some(awaited) = &mut facts.awaited
+            && !awaited.remove(&user_id)
+        {
+            return Err(format!("{user_id} is a member, and the turn of the channel does not know them"));
+        }
+        self.last_member = Some((channel_id.clone(), position));
+        Ok(Row::Member(channel_id, position, user_id, wake_mapped, settled_seq))
+    }
+
+    /// After the last member.
+    pub(super) fn end_of_members(&self) -> Checked<()> {
+        let named = |facts: &Facts| facts.awaited.as_ref().and_then(|awaited| awaited.iter().next().cloned());
+        match self.channels.iter().find_map(|(id, facts)| Some((id, named(facts)?))) {
+            Some((channel, user)) => {
+                Err(format!("{user} has a turn in the channel {channel} and is no member"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn message(&mut self, line: MessageLine) -> Checked<Row> {
+        if self.last_message.as_ref().is_some_and(|last| *last > line.channel_id) {
+            return Err(out_of_order());
+        }
+        let facts = facts(&mut self.channels, &line.channel_id)?;
+        let next = facts.seen.next();
+        if line.seq != next {
+            return Err(format!("its seq is {}, and {next} is the next one of its channel", line.seq));
+        }
+        if next > facts.last_seq {
+            return Err(format!("its seq is {next}, and {} is the last of its channel", facts.last_seq));
+        }
+        facts.seen = next;
+        if self.last_message.as_ref() != Some(&line.channel_id) {
+            self.last_message = Some(line.channel_id.clone());
+        }
+        let message = line.into_message(facts.guild.clone());
+        id("id", message.id.as_str())?;
+        id("authorUserId", message.author.as_str())?;
+        if let Some(answered) = &message.reply_to {
+            id("replyTo", answered.as_str())?;
+        }
+        Ok(Row::Message(Box::new(message)))
+    }
+
+    /// After the last message.
+    pub(super) fn end_of_messages(&self) -> Checked<()> {
+        match self.channels.iter().find(|(_, facts)| facts.seen != facts.last_seq) {
+            Some((id, Facts { seen, last_seq, .. })) => {
+                Err(format!("the channel {id} has {last_seq} messages, and {seen} are there"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn attachment(&mut self, line: AttachmentLine) -> Checked<Row> {
+        let (message, channel, position) = (line.message_id.clone(), line.channel_id.clone(), line.position);
+        let next = match &self.last_attachment {
+            Some((last, position)) if *last == message => position + 1,
+            _ => 0,
+        };
+        if position != next {
+            return Err(format!("its position is {position}, and {next} is the next one of its message"));
+        }
+        ascends(&mut self.last_attachment, (message.clone(), position))?;
+        facts(&mut self.channels, &channel)?;
+        id("messageId", message.as_str())?;
+        let kept = line.into_attachment()?;
+        id("fileId", kept.id.as_str())?;
+        column("size", kept.size)?;
+        Ok(Row::Attachment(message, channel, position, kept))
+    }
+
+    pub(super) fn revision(&mut self, line: RevisionLine) -> Checked<Row> {
+        let RevisionLine { message_id, number, content, replaced_at, deleted_at } = line;
+        ascends(&mut self.last_revision, (message_id.clone(), number))?;
+        id("messageId", message_id.as_str())?;
+        column("number", number)?;
+        Ok(Row::Revision(message_id, number, Revision { content, replaced_at }, deleted_at))
+    }
+
+    pub(super) fn read_marker(&mut self, line: ReadMarkerLine) -> Checked<Row> {
+        let ReadMarkerLine { channel_id, user_id, seq } = line;
+        ascends(&mut self.last_read_marker, (channel_id.clone(), user_id.clone()))?;
+        id("userId", user_id.as_str())?;
+        column("seq", seq.0)?;
+        facts(&mut self.channels, &channel_id)?;
+        Ok(Row::ReadMarker(channel_id, user_id, seq))
+    }
+
+    pub(super) fn presence(&mut self, line: PresenceLine) -> Checked<Row> {
+        ascends(&mut self.last_presence, line.user_id.clone())?;
+        id("userId", line.user_id.as_str())?;
+        length("source", line.source.as_deref().unwrap_or_default(), 80)?;
+        Ok(Row::Presence(line.into_presence()))
+    }
+
+    pub(super) fn owed_wake(&mut self, line: OwedWakeLine) -> Checked<Row> {
+        let (channel, seq, created_at) = (line.channel_id.clone(), line.seq, line.created_at);
+        ascends(&mut self.last_owed_wake, (channel.clone(), seq))?;
+        let last_seq = facts(&mut self.channels, &channel)?.last_seq;
+        if seq == Seq::ZERO || seq > last_seq {
+            return Err(format!("there is no message {seq} in its channel"));
+        }
+        Ok(Row::OwedWake(channel, seq, line.into_debt(), created_at))
+    }
+
+    pub(super) fn idempotency_key(&mut self, line: IdempotencyLine) -> Checked<Row> {
+        let (caller, route, key) = (line.caller_user_id.clone(), line.route.clone(), line.key.clone());
+        id("callerUserId", caller.as_str())?;
+        length("route", &route, 160)?;
+        length("key", &key, 255)?;
+        length("fingerprint", &line.fingerprint, 64)?;
+        ascends(&mut self.last_idempotency_key, (caller, route, key))?;
+        let created_at = line.created_at;
+        Ok(Row::IdempotencyKey(Box::new(line.into_answer()?), created_at))
+    }
+
+    pub(super) fn file(&mut self, line: FileLine) -> Checked<Row> {
+        ascends(&mut self.last_file, line.id.clone())?;
+        if !bytes::is_name(line.id.as_str()) {
+            return Err(format!("{:?} cannot be the name of a file", line.id));
+        }
+        let has_bytes = !line.missing;
+        let file = line.into_file()?;
+        id("uploaderUserId", file.uploader.as_str())?;
+        column("size", file.size)?;
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if file.sha256.len() != 64 || !file.sha256.bytes().all(is_digit) {
+            return Err("sha256 is none".to_owned());
+        }
+        Ok(Row::File(Box::new(file), has_bytes))
+    }
+}
+
+fn facts<'a>(channels: &'a mut HashMap<ChannelId, Facts>, id: &ChannelId) -> Checked<&'a mut Facts> {
+    channels.get_mut(id).ok_or_else(|| format!("there is no channel {id}"))
+}
+
+fn out_of_order() -> String {
+    "lines are not in their order, or one is there twice".to_owned()
+}
+
+/// Keys only grow, so that none is there twice.
+fn ascends<K: Ord>(last: &mut Option<K>, key: K) -> Checked<()> {
+    if last.as_ref().is_some_and(|last| *last >= key) {
+        return Err(out_of_order());
+    }
+    *last = Some(key);
+    Ok(())
+}
+
+fn id(field: &str, id: &str) -> Checked<()> {
+    if id.is_empty() {
+        return Err(format!("{field} is empty"));
+    }
+    length(field, id, UserId::MAX_CHARS)
+}
+
+/// As long as its column is wide.
+fn length(field: &str, text: &str, chars: usize) -> Checked<()> {
+    if text.len() > chars && text.chars().count() > chars {
+        return Err(format!("{field} is longer than {chars} characters"));
+    }
+    Ok(())
+}
+
+/// Columns are signed.
+fn column(field: &str, number: u64) -> Checked<()> {
+    i64::try_from(number).map(drop).map_err(|_| format!("{field} is too large"))
+}

@@ -1,0 +1,121 @@
+//! What can be wrong with an archive.
+
+use std::io;
+use std::path::PathBuf;
+
+use fabric_domain::ports::BytesError;
+use thiserror::Error;
+
+use crate::SchemaError;
+use crate::bulk::BulkError;
+use crate::fault::Fault;
+
+/// Why a guild was not exported, or not imported. An import that fails leaves the database empty, or, where
+/// the database itself has failed, marked as incomplete.
+#[derive(Debug, Error)]
+pub enum ArchiveError {
+    /// There is something where the archive is to be written.
+    #[error("{0} exists and is not empty")]
+    TargetNotEmpty(PathBuf),
+    /// An export to the same place has not ended.
+    #[error("{0} exists: another export is writing it, or has broken off; in that case remove it")]
+    TargetBusy(PathBuf),
+    /// There is no archive, or its writing has broken off: the manifest is written last.
+    #[error("{0} is no archive, or one whose export has broken off: it has no manifest.json")]
+    NoManifest(PathBuf),
+    /// A newer program has written it.
+    #[error("the archive is newer than this program: {0}")]
+    TooNew(String),
+    /// It was damaged or changed after it was written.
+    #[error("the archive is damaged: {file}: {what}")]
+    Damaged {
+        /// In which file.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A line says something that cannot be.
+    #[error("the archive is damaged: {file}, line {line}: {what}")]
+    BadLine {
+        /// In which file.
+        file: String,
+        /// In which line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It is of another guild than the node that imports it.
+    #[error("the archive is of the guild {archive:?}, and this node is {node:?}")]
+    OtherGuild {
+        /// Whose archive it is.
+        archive: String,
+        /// Who would import it.
+        node: String,
+    },
+    /// There is something in the database already.
+    #[error("the database is not empty: there are rows in its table `{0}`; an import needs an empty one")]
+    NotEmpty(&'static str),
+    /// Another import into the same database is at work.
+    #[error("another import into this database has begun meanwhile")]
+    TakenOver,
+    /// The database contradicts itself, so an archive of it could not be imported.
+    #[error("the database contradicts itself: {0}")]
+    Inconsistent(String),
+    /// A key is in a table twice that no line has twice.
+    #[error("a key of the table `{0}` would be there twice")]
+    Duplicate(&'static str),
+    /// The place of the files' bytes failed.
+    #[error(transparent)]
+    Bytes(#[from] BytesError),
+    /// The schema is not ours, or the database failed.
+    #[error(transparent)]
+    Database(#[from] SchemaError),
+    /// A file cannot be read or written.
+    #[error("{file}: {cause}")]
+    File {
+        /// Which one.
+        file: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+impl ArchiveError {
+    /// A stable code, for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TargetNotEmpty(_) => "target_not_empty",
+            Self::TargetBusy(_) => "target_busy",
+            Self::NoManifest(_) => "archive_incomplete",
+            Self::TooNew(_) => "archive_too_new",
+            Self::Damaged { .. } | Self::BadLine { .. } | Self::Duplicate(_) => "archive_damaged",
+            Self::OtherGuild { .. } => "archive_of_another_guild",
+            Self::NotEmpty(_) => "database_not_empty",
+            Self::TakenOver => "import_taken_over",
+            Self::Inconsistent(_) => "database_inconsistent",
+            Self::Database(SchemaError::Old(_)) => "schema_too_old",
+            Self::Database(SchemaError::New(_)) => "schema_too_new",
+            Self::Database(SchemaError::Incomplete) => "import_incomplete",
+            Self::Database(SchemaError::Store(_)) => "storage_unavailable",
+            Self::Bytes(_) => "files_unavailable",
+            Self::File { .. } => "file_error",
+        }
+    }
+}
+
+impl From<Fault> for ArchiveError {
+    fn from(fault: Fault) -> Self {
+        Self::Database(SchemaError::Store(fault.into()))
+    }
+}
+
+impl From<BulkError> for ArchiveError {
+    fn from(error: BulkError) -> Self {
+        match error {
+            BulkError::NotEmpty(table) => Self::NotEmpty(table),
+            BulkError::TakenOver => Self::TakenOver,
+            BulkError::Duplicate(table) => Self::Duplicate(table),
+            BulkError::Schema(error) => Self::Database(error),
+        }
+    }
+}

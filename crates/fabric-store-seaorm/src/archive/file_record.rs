@@ -1,0 +1,102 @@
+//! The lines of an archive that are about files; see `record.rs`.
+
+use fabric_domain::model::{
+    Attachment, ChannelId, File, FileId, FileName, MediaType, MessageId, Shelf, Timestamp, UserId,
+};
+use serde::{Deserialize, Serialize};
+
+/// A line of `attachments.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AttachmentLine {
+    pub(super) message_id: MessageId,
+    /// From 0, in the order in which they were given.
+    pub(super) position: u64,
+    pub(super) channel_id: ChannelId,
+    /// The file may have had its day.
+    file_id: FileId,
+    name: String,
+    mime: String,
+    size: u64,
+}
+
+impl AttachmentLine {
+    pub(super) fn new(message_id: MessageId, channel_id: ChannelId, position: u64, kept: Attachment) -> Self {
+        let Attachment { id, name, mime, size } = kept;
+        let (name, mime) = (name.as_str().to_owned(), mime.as_str().to_owned());
+        Self { message_id, position, channel_id, file_id: id, name, mime, size }
+    }
+
+    pub(super) fn into_attachment(self) -> Result<Attachment, String> {
+        attachment(self.file_id, self.name, self.mime, self.size)
+    }
+}
+
+/// Only names and types that are harmless already: they come out as they went in.
+pub(super) fn attachment(id: FileId, name: String, mime: String, size: u64) -> Result<Attachment, String> {
+    let (name, mime) = described(name, mime)?;
+    Ok(Attachment { id, name, mime, size })
+}
+
+fn described(name: String, mime: String) -> Result<(FileName, MediaType), String> {
+    if FileName::sanitise(&name).as_str() != name {
+        return Err(format!("{name:?} is no harmless name of a file"));
+    }
+    if MediaType::read(&mime).as_str() != mime {
+        return Err(format!("{mime:?} is no media type"));
+    }
+    Ok((FileName::stored(name), MediaType::stored(mime)))
+}
+
+/// A line of `files.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct FileLine {
+    pub(super) id: FileId,
+    name: String,
+    mime: String,
+    size: u64,
+    sha256: String,
+    uploader_user_id: UserId,
+    created_at: Timestamp,
+    shelf: ShelfOfLine,
+    /// Its bytes were not there any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) missing: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ShelfOfLine {
+    Loose(Timestamp),
+    Attached(Timestamp),
+}
+
+impl FileLine {
+    pub(super) fn new(file: File, missing: bool) -> Self {
+        let File { id, name, mime, size, sha256, uploader, created_at, shelf } = file;
+        let shelf = match shelf {
+            Shelf::Loose(since) => ShelfOfLine::Loose(since),
+            Shelf::Attached(at) => ShelfOfLine::Attached(at),
+        };
+        let (name, mime) = (name.as_str().to_owned(), mime.as_str().to_owned());
+        Self { id, name, mime, size, sha256, uploader_user_id: uploader, created_at, shelf, missing }
+    }
+
+    pub(super) fn into_file(self) -> Result<File, String> {
+        let (name, mime) = described(self.name, self.mime)?;
+        Ok(File {
+            id: self.id,
+            name,
+            mime,
+            size: self.size,
+            sha256: self.sha256,
+            uploader: self.uploader_user_id,
+            created_at: self.created_at,
+            shelf: match self.shelf {
+                ShelfOfLine::Loose(since) => Shelf::Loose(since),
+                ShelfOfLine::Attached(at) => Shelf::Attached(at),
+            },
+        })
+    }
+}

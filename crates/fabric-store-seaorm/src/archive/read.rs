@@ -1,0 +1,95 @@
+//! Going over an archive once: every line is read, checked and handed on.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use super::check::{Checker, Row};
+use super::error::ArchiveError;
+use super::file_record::{AttachmentLine, FileLine};
+use super::lines::PartReader;
+use super::manifest::{Manifest, Part};
+use super::record::{
+    ChannelLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine, PresenceLine, ReadMarkerLine,
+    RevisionLine,
+};
+use super::{Observer, Progress, Step, TOLD_EVERY, bytes};
+
+/// Hands on every row of the archive until somebody wants no more of them.
+pub(super) fn read(
+    folder: &Path,
+    manifest: &Manifest,
+    step: Step,
+    observer: Observer<'_>,
+    mut take: impl FnMut(Row) -> Result<(), ArchiveError>,
+) -> Result<(), ArchiveError> {
+    let mut checker = Checker::default();
+    for (part, described) in &manifest.parts {
+        let mut reader = PartReader::open(folder, *part, described)?;
+        let tell = |done| observer(Progress { step, part: *part, done, of: Some(described.records) });
+        while let Some(row) = next(&mut reader, *part, &mut checker)? {
+            if let (Step::Checking, Row::File(file, true)) = (step, &row) {
+                bytes::check(folder, file)?;
+            }
+            take(row)?;
+            if reader.number().is_multiple_of(TOLD_EVERY) {
+                tell(reader.number());
+            }
+        }
+        let whole = match part {
+            Part::Members => checker.end_of_members(),
+            Part::Messages => checker.end_of_messages(),
+            _ => Ok(()),
+        };
+        whole.map_err(|what| ArchiveError::Damaged { file: part.file(), what })?;
+        tell(described.records);
+    }
+    Ok(())
+}
+
+/// The next line of a part, checked.
+fn next(reader: &mut PartReader, part: Part, checker: &mut Checker) -> Result<Option<Row>, ArchiveError> {
+    let Some(line) = reader.next()? else { return Ok(None) };
+    let row = match part {
+        Part::Channels => parse::<ChannelLine>(line).and_then(|line| checker.channel(line)),
+        Part::Members => parse::<MemberLine>(line).and_then(|line| checker.member(line)),
+        Part::Messages => parse::<MessageLine>(line).and_then(|line| checker.message(line)),
+        Part::Attachments => parse::<AttachmentLine>(line).and_then(|line| checker.attachment(line)),
+        Part::Revisions => parse::<RevisionLine>(line).and_then(|line| checker.revision(line)),
+        Part::ReadMarkers => parse::<ReadMarkerLine>(line).and_then(|line| checker.read_marker(line)),
+        Part::Presences => parse::<PresenceLine>(line).and_then(|line| checker.presence(line)),
+        Part::OwedWakes => parse::<OwedWakeLine>(line).and_then(|line| checker.owed_wake(line)),
+        Part::IdempotencyKeys => {
+            parse::<IdempotencyLine>(line).and_then(|line| checker.idempotency_key(line))
+        }
+        Part::Files => parse::<FileLine>(line).and_then(|line| checker.file(line)),
+    };
+    row.map(Some).map_err(|what| reader.bad_line(what))
+}
+
+fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(line).map_err(|error| error.to_string())
+}
+
+/// The first line of a part that is about messages whose message `is` the one.
+pub(super) fn find_line(
+    folder: &Path,
+    manifest: &Manifest,
+    part: Part,
+    mut is: impl FnMut(u64, &str) -> bool,
+) -> Result<Option<u64>, ArchiveError> {
+    let Some(described) = manifest.parts.get(&part) else { return Ok(None) };
+    let mut reader = PartReader::open(folder, part, described)?;
+    loop {
+        let Some(line) = reader.next()? else { return Ok(None) };
+        let id = match part {
+            Part::Messages => parse::<MessageLine>(line).map(|line| line.id),
+            Part::Attachments => parse::<AttachmentLine>(line).map(|line| line.message_id),
+            _ => parse::<RevisionLine>(line).map(|line| line.message_id),
+        };
+        let id = id.map_err(|what| reader.bad_line(what))?;
+        if is(reader.number(), id.as_str()) {
+            return Ok(Some(reader.number()));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Opening a database.
+
+use std::io::ErrorKind;
+use std::str::FromStr;
+use std::time::Duration;
+
+use fabric_domain::ports::StoreError;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection, Executor};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+
+use crate::fault::Fault;
+
+/// How long one may wait for a connection.
+const ACQUIRE: Duration = Duration::from_secs(3);
+/// How long a connection may take to say that it is well when it is given back. Without a limit, one whose
+/// server has silently gone would stay where nobody can use it.
+const RELEASE: Duration = Duration::from_secs(3);
+
+/// The kinds of databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    MySql,
+    Postgres,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Reading,
+    Writing,
+    /// May have to wait for another process that migrates.
+    Migrating,
+    /// Writes much, and to a database that nobody else uses.
+    Loading,
+    /// Reads everything, of a database that is there.
+    Copying,
+}
+
+impl Purpose {
+    /// Whether its transactions are over in seconds.
+    fn is_brief(self) -> bool {
+        matches!(self, Self::Reading | Self::Writing)
+    }
+
+    /// How long a statement may wait for a lock, in seconds.
+    fn lock_seconds(self) -> u32 {
+        match self {
+            Self::Reading | Self::Writing => 3,
+            Self::Migrating | Self::Loading | Self::Copying => 300,
+        }
+    }
+}
+
+impl Kind {
+    /// What the scheme of a URL says.
+    pub(crate) fn of(url: &str) -> Result<Self, StoreError> {
+        // Never the URL itself in an error: it may hold a password.
+        match url.split(':').next() {
+            Some("sqlite") => Ok(Self::Sqlite),
+            Some("mysql" | "mariadb") => Ok(Self::MySql),
+            Some("postgres" | "postgresql") => Ok(Self::Postgres),
+            _ => Err(StoreError::Unavailable(
+                "the database's URL must begin with sqlite:, mysql: or postgres:".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Opens a database with at most `connections` connections.
+pub(crate) async fn open(
+    url: &str,
+    purpose: Purpose,
+    connections: u32,
+) -> Result<DatabaseConnection, StoreError> {
+    let kind = Kind::of(url)?;
+    let mut options = match url.strip_prefix("mariadb:") {
+        Some(rest) => ConnectOptions::new(format!("mysql:{rest}")),
+        None => ConnectOptions::new(url),
+    };
+    options.max_connections(connections).acquire_timeout(ACQUIRE).sqlx_logging(false);
+    match kind {
+        Kind::Sqlite => {
+            if purpose != Purpose::Copying {
+                create_private(url)?;
+            }
+            sqlite(&mut options, purpose);
+        }
+        Kind::MySql => mysql(&mut options, purpose),
+        Kind::Postgres => postgres(&mut options, purpose),
+    }
+    Database::connect(options).await.map_err(|error| Fault::from(error).into())
+}
+
+/// Creates the file for its owner only, when it is not there: it holds what people tell each other in private.
+/// `SQLite` gives its companion files the same permissions.
+fn create_private(url: &str) -> Result<(), StoreError> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Ok(());
+    }
+    let parsed = SqliteConnectOptions::from_str(url);
+    let parsed = parsed.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(parsed.get_filename()) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::Unavailable(format!("{}: {error}", parsed.get_filename().display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The journal and the rest of what makes it durable.
+fn sqlite(options: &mut ConnectOptions, purpose: Purpose) {
+    options.map_sqlx_sqlite_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(well(connection))));
+    // Ids come in no order that an index could follow, so much of it is wanted at any moment: 128 MiB.
+    let cache = if purpose == Purpose::Loading { "-131072" } else { "-2000" };
+    options.min_connections(1).map_sqlx_sqlite_opts(move |options| {
+        options
+            // In case somebody takes it away between its creation and now.
+            .create_if_missing(purpose != Purpose::Copying)
+            .pragma("cache_size", cache)
+            .journal_mode(SqliteJournalMode::Wal)
+            // Acknowledged means durable: the log is synced at every commit.
+            .synchronous(SqliteSynchronous::Full)
+            // What is erased is overwritten in the file, too.
+            .pragma("secure_delete", "ON")
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(256)
+    });
+}
+
+/// How long a transaction of ours may do nothing, in seconds, before the server ends it: a connection that was lost
+/// without a word leaves its locks behind, which nobody else could have until the server notices by itself (after
+/// hours). Longer than any transaction of ours takes; those that load or copy may take their time.
+const IDLE_IN_TRANSACTION: u32 = 20;
+
+fn mysql(options: &mut ConnectOptions, purpose: Purpose) {
+    // Strict, whatever the server's default is: a value that does not fit is refused, never cut.
+    let session = format!(
+        "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), \
+         SESSION transaction_isolation = 'READ-COMMITTED', \
+         SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {seconds}",
+        seconds = purpose.lock_seconds()
+    );
+    // Before MySQL 8 and MariaDB 11.1 the isolation level had another name.
+    let old_session = session.replace("transaction_isolation", "tx_isolation");
+    // Whatever the address says: with another character set, text would come back changed.
+    options.map_sqlx_mysql_opts(|options| options.charset("utf8mb4"));
+    options.test_before_acquire_if_idle_for(Duration::from_secs(1)).map_sqlx_mysql_pool_opts(move |pool| {
+        let sessions = [session.clone(), old_session.clone()];
+        pool.after_connect(move |connection, _| {
+            let [session, old_session] = sessions.clone();
+            Box::pin(async move {
+                if connection.execute(sqlx::AssertSqlSafe(session)).await.is_err() {
+                    connection.execute(sqlx::AssertSqlSafe(old_session)).await?;
+                }
+                if purpose.is_brief() {
+                    // MariaDB's alone; MySQL has nothing like it.
+                    let idle = format!("SET SESSION idle_transaction_timeout = {IDLE_IN_TRANSACTION}");
+                    let _ = connection.execute(sqlx::AssertSqlSafe(idle)).await;
+                }
+                Ok(())
+            })
+        })
+        .after_release(|connection, _| Box::pin(well(connection)))
+    });
+}
+
+fn postgres(options: &mut ConnectOptions, purpose: Purpose) {
+    // 0 is no limit.
+    let idle = if purpose.is_brief() { IDLE_IN_TRANSACTION } else { 0 };
+    let session = format!(
+        "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '{}s'; \
+         SET idle_in_transaction_session_timeout = '{idle}s'",
+        purpose.lock_seconds()
+    );
+    options.test_before_acquire_if_idle_for(Duration::from_secs(1)).map_sqlx_postgres_pool_opts(
+        move |pool| {
+            let session = session.clone();
+            pool.after_connect(move |connection, _| {
+                let session = session.clone();
+                Box::pin(async move {
+                    connection.execute(sqlx::AssertSqlSafe(session)).await?;
+                    Ok(())
+                })
+            })
+            .after_release(|connection, _| Box::pin(well(connection)))
+        },
+    );
+}
+
+/// Whether the connection may be used again: its server answers, and no transaction is left on it.
+///
+/// The latter matters most. After an I/O error `SQLite` ends a transaction by itself, so that ending it fails;
+/// the driver then counts one that is not there, and would make the next transactions mere savepoints, whose
+/// "commit" commits nothing: they would be acknowledged and lost.
+async fn well<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE, connection.ping()).await {
+        // A rollback that was under way is over once the ping behind it is answered.
+        Ok(answer) => answer.map(|()| !connection.is_in_transaction()),
+        Err(_) => Err(sqlx::Error::Io(ErrorKind::TimedOut.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fabric_testkit::servers;
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+    use super::*;
+
+    async fn setting(url: &str, purpose: Purpose, backend: DbBackend, query: &str) -> String {
+        let connection = open(url, purpose, 1).await.unwrap();
+        let row = connection.query_one_raw(Statement::from_string(backend, query)).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
+    }
+
+    /// Otherwise a connection that was lost without a word would keep a channel locked for hours.
+    #[tokio::test]
+    async fn the_server_ends_transactions_that_do_nothing_for_long() {
+        let (mariadb, postgres) = (servers::mariadb().url, servers::postgres().url);
+        for (purpose, on_mariadb, on_postgres) in
+            [(Purpose::Writing, "20", "20s"), (Purpose::Reading, "20", "20s"), (Purpose::Copying, "0", "0")]
+        {
+            let query = "SELECT CAST(@@idle_transaction_timeout AS CHAR)";
+            assert_eq!(setting(&mariadb, purpose, DbBackend::MySql, query).await, on_mariadb);
+            let query = "SHOW idle_in_transaction_session_timeout";
+            assert_eq!(setting(&postgres, purpose, DbBackend::Postgres, query).await, on_postgres);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong with a statement, as long as somebody may want to know whether trying again helps.
+
+use fabric_domain::model::Refusal;
+use fabric_domain::ports::{StoreError, UpdateError};
+use sea_orm::sqlx::Error as SqlxError;
+use sea_orm::sqlx::mysql::MySqlDatabaseError;
+use sea_orm::{DbErr, RuntimeErr};
+
+/// A failure of the database or of what it holds.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// A statement failed.
+    Database(DbErr),
+    /// The database did not answer in time.
+    Late(&'static str),
+    /// What is stored cannot be understood.
+    Inconsistent(String),
+}
+
+impl From<DbErr> for Fault {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Database(error @ (DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. })) => {
+                Self::Inconsistent(error.to_string())
+            }
+            Fault::Database(error) => Self::Unavailable(error.to_string()),
+            Fault::Late(what) => Self::Unavailable(what.to_owned()),
+            Fault::Inconsistent(what) => Self::Inconsistent(what),
+        }
+    }
+}
+
+impl Fault {
+    /// Whether the transaction lost against another one (deadlock, lock time-out, serialization failure) and
+    /// was rolled back: the same again may well succeed.
+    pub(crate) fn is_conflict(&self) -> bool {
+        let Some(SqlxError::Database(error)) = self.sqlx() else { return false };
+        if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+            // Deadlock, lock wait time-out.
+            return matches!(error.number(), 1213 | 1205);
+        }
+        // Serialization failure, deadlock, lock not available; SQLite's "busy" has waited long enough.
+        matches!(error.code().as_deref(), Some("40001" | "40P01" | "55P03"))
+    }
+
+    /// Whether the connection failed rather than the statement: another connection may well do.
+    pub(crate) fn is_connection(&self) -> bool {
+        if matches!(self, Self::Database(DbErr::ConnectionAcquire(_) | DbErr::Conn(_))) {
+            return true;
+        }
+        match self.sqlx() {
+            Some(SqlxError::Io(_) | SqlxError::Tls(_) | SqlxError::Protocol(_)) => true,
+            // The server says good-bye: it is shut down, or this connection was ended from outside.
+            Some(SqlxError::Database(error)) => match error.try_downcast_ref::<MySqlDatabaseError>() {
+                Some(error) => matches!(error.number(), 1053 | 1152 | 1927),
+                None => error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether it is about what was asked rather than about the moment: without the statement that it is
+    /// about, others may well do.
+    pub(crate) fn is_of_a_statement(&self) -> bool {
+        !self.is_connection() && !self.is_conflict() && !matches!(self, Self::Late(_))
+    }
+
+    /// Whether the server itself refused, and so certainly did not carry out, what was asked.
+    pub(crate) fn is_refusal_of_the_server(&self) -> bool {
+        matches!(self.sqlx(), Some(SqlxError::Database(_))) && !self.is_connection()
+    }
+
+    fn sqlx(&self) -> Option<&SqlxError> {
+        match self {
+            Self::Database(
+                DbErr::Exec(RuntimeErr::SqlxError(error))
+                | DbErr::Query(RuntimeErr::SqlxError(error))
+                | DbErr::Conn(RuntimeErr::SqlxError(error)),
+            ) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a write was not carried out.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// There is no such channel.
+    NoSuchChannel,
+    /// The decision refused.
+    Refused(Refusal),
+    /// The database failed, and with it the whole transaction.
+    Fault(Fault),
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Failed> for UpdateError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::NoSuchChannel => Self::NoSuchChannel,
+            Failed::Refused(refusal) => Self::Refused(refusal),
+            Failed::Fault(fault) => Self::Store(fault.into()),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The write path of `MySQL` and `PostgreSQL`: a lane for each channel.
+//!
+//! The writes of one channel (and of one user, where it is about them alone) go through one lane, one
+//! transaction after the other, and lanes go side by side. A transaction locks the channel's row
+//! (`SELECT … FOR UPDATE`) and takes whatever waits in the lane, up to [`MAX_BATCH`]: a busy channel needs one
+//! connection and a few commits, instead of as many of either as it has writers. What is committed is
+//! published by the lane before its next transaction, so publication is in the order of versions and needs
+//! no other sequencer. A lane is a task of its own: a caller that goes away neither undoes nor hides a commit.
+//!
+//! **Conflicts.** Only another process, or a write of another lane (idempotency keys share an index), can be
+//! in the way. What the database rolled back for it is tried again, [`TRIES`] times at most, after a random
+//! pause.
+//!
+//! **A connection that fails.** Before the commit was asked for, nothing is written, and the transaction is
+//! tried again on another connection. After that, nobody knows; the lane asks the database until it answers
+//! (`settle.rs`), and publishes and answers, or tries again, accordingly. Meanwhile the lane does nothing else,
+//! so neither the order nor [`Sections`] is ever wrong.
+//!
+//! **Limits.** The order holds within this process. A version that another process committed is published by
+//! that one; whoever joins processes (a bus) puts commits in order by `Commit::version`, which is consecutive.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use fabric_domain::model::{ChannelId, UserId};
+use fabric_domain::ports::{Publisher, StoreError};
+use parking_lot::Mutex;
+use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::apply::Write;
+use crate::fault::Fault;
+use crate::metrics::{Cause, Metrics, Pending};
+use crate::sections::{Section, Sections};
+use crate::settle::{Settled, settle};
+use crate::writer::{Answer, Outcome, apply_all, only, publish};
+
+/// Writes that may wait in all lanes together; further ones wait for room.
+const QUEUE: u32 = 4_096;
+/// The most writes of one transaction.
+const MAX_BATCH: usize = 64;
+/// How often a transaction is tried that others are in the way of.
+const TRIES: u32 = 8;
+/// How long a write may wait for its transaction.
+const WAIT: Duration = Duration::from_secs(5);
+/// How long the statements of a transaction may take, and then its commit.
+const STATEMENTS: Duration = Duration::from_secs(8);
+const COMMIT: Duration = Duration::from_secs(8);
+
+/// Which writes must not overtake each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Lane {
+    Channel(ChannelId),
+    User(UserId),
+    Sweep,
+    Files,
+}
+
+impl Lane {
+    fn of(write: &Write) -> Self {
+        match write {
+            Write::Create(new) => Self::Channel(new.channel.id.clone()),
+            Write::Update { scope, .. } => Self::Channel(scope.channel.clone()),
+            Write::MarkRead { user, .. } => Self::User(user.clone()),
+            Write::Presence(presence) => Self::User(presence.user_id.clone()),
+            Write::SettleWakes(_) | Write::Sweep { .. } | Write::Erase(_) | Write::Fence => Self::Sweep,
+            Write::AddFile { .. } | Write::RemoveFile(_) => Self::Files,
+        }
+    }
+}
+
+struct Job {
+    write: Write,
+    answer: oneshot::Sender<Answer>,
+    /// Not begun after this moment: its caller is told that the store is unavailable.
+    expires: Instant,
+    _room: OwnedSemaphorePermit,
+    _pending: Pending,
+}
+
+/// All lanes of a store.
+#[derive(Clone)]
+pub(crate) struct Lanes(Arc<Inner>);
+
+struct Inner {
+    connection: DatabaseConnection,
+    publisher: Arc<dyn Publisher>,
+    /// A lane is there while its task runs.
+    waiting: Mutex<HashMap<Lane, VecDeque<Job>>>,
+    room: Arc<Semaphore>,
+    sections: Sections,
+    retries: AtomicU64,
+    metrics: Metrics,
+}
+
+impl Lanes {
+    pub(crate) fn new(connection: DatabaseConnection, publisher: Arc<dyn Publisher>) -> Self {
+        Self(Arc::new(Inner {
+            connection,
+            publisher,
+            waiting: Mutex::default(),
+            room: Arc::new(Semaphore::new(QUEUE as usize)),
+            sections: Sections::default(),
+            retries: AtomicU64::new(0),
+            metrics: Metrics::new(),
+        }))
+    }
+
+    /// Hands over a write and waits for its commit.
+    pub(crate) async fn submit(&self, write: Write) -> Answer {
+        let too_late = || StoreError::Unavailable("the database did not answer in time".to_owned());
+        if matches!(write, Write::Fence) {
+            timeout(WAIT, self.0.sections.all_left()).await.map_err(|_| too_late())?;
+            return Ok(None);
+        }
+        let expires = Instant::now() + WAIT;
+        let room = timeout_at(expires, Arc::clone(&self.0.room).acquire_owned()).await;
+        let Ok(Ok(room)) = room else { return Err(too_late().into()) };
+        let (answer, answered) = oneshot::channel();
+        let lane = Lane::of(&write);
+        self.0.enqueue(lane, Job { write, answer, expires, _room: room, _pending: self.0.metrics.pending() });
+        // Longer than the lane itself needs to give up, except when it has to settle a commit: then the
+        // outcome is unknown, and a retry with the same idempotency key tells.
+        match timeout_at(expires + STATEMENTS + COMMIT, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(StoreError::Unavailable("the write was given up".to_owned()).into()),
+            Err(_) => Err(too_late().into()),
+        }
+    }
+
+    /// Returns once everything that waits is committed and published, and lets nothing more in.
+    pub(crate) async fn drain(&self) {
+        // Each write has its room until it is answered.
+        let _ = self.0.room.acquire_many(QUEUE).await;
+        self.0.room.close();
+    }
+
+    /// Closes the connections, after the transactions that are under way.
+    pub(crate) async fn close(&self) -> Result<(), DbErr> {
+        self.0.connection.close_by_ref().await
+    }
+
+    /// How many transactions were tried again so far.
+    pub(crate) fn retries(&self) -> u64 {
+        self.0.retries.load(Ordering::Relaxed)
+    }
+}
+
+/// Takes the lane away when its task ends, however it ends; jobs that are still in it are answered by that.
+struct Running {
+    inner: Arc<Inner>,
+    /// `None` once the lane is gone: by then another task may have begun it anew.
+    lane: Option<Lane>,
+}
+
+impl Running {
+    async fn run(mut self) {
+        while let Some(batch) = self.lane.as_ref().and_then(|lane| self.inner.take(lane)) {
+            self.inner.work(batch).await;
+        }
+        self.lane = None;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(lane) = &self.lane {
+            let jobs = self.inner.waiting.lock().remove(lane);
+            self.inner.metrics.lanes.decrement(1.0);
+            drop(jobs);
+        }
+    }
+}
+
+impl Inner {
+    fn enqueue(self: &Arc<Self>, lane: Lane, job: Job) {
+        let mut waiting = self.waiting.lock();
+        if let Some(jobs) = waiting.get_mut(&lane) {
+            // A lane that has to settle a commit takes no jobs meanwhile. Those whose callers have long been told
+            // so must not keep the room of others.
+            let now = Instant::now();
+            while let Some(late) = jobs.pop_front_if(|job| job.expires <= now) {
+                self.late(late);
+            }
+            jobs.push_back(job);
+            return;
+        }
+        waiting.insert(lane.clone(), VecDeque::from([job]));
+        drop(waiting);
+        self.metrics.lanes.increment(1.0);
+        tokio::spawn(Running { inner: Arc::clone(self), lane: Some(lane) }.run());
+    }
+
+    /// What waits in the lane; the lane ends when nothing does.
+    fn take(&self, lane: &Lane) -> Option<Vec<Job>> {
+        let mut waiting = self.waiting.lock();
+        let jobs = waiting.get_mut(lane)?;
+        if jobs.is_empty() {
+            waiting.remove(lane);
+            self.metrics.lanes.decrement(1.0);
+            return None;
+        }
+        let count = jobs.len().min(MAX_BATCH);
+        Some(jobs.drain(..count).collect())
+    }
+
+    async fn work(&self, mut batch: Vec<Job>) {
+        let now = Instant::now();
+        for job in batch.extract_if(.., |job| job.expires <= now) {
+            self.late(job);
+        }
+        if batch.is_empty() {
+            return;
+        }
+        match self.attempt(&batch).await {
+            Ok((outcomes, _section)) => {
+                let committed = Instant::now();
+                for (job, outcome) in batch.into_iter().zip(outcomes) {
+                    self.finish(job, outcome).await;
+                }
+                self.metrics.publish.record(committed.elapsed());
+            }
+            Err(fault) if batch.len() > 1 && fault.is_of_a_statement() => {
+                tracing::warn!(?fault, writes = batch.len(), "a batch failed; trying its writes one by one");
+                for job in batch {
+                    self.metrics.retry(Cause::of(&fault));
+                    let (outcomes, _section) = self.attempt(std::slice::from_ref(&job)).await.unzip();
+                    if let Err(fault) = &outcomes {
+                        self.metrics.fail(Cause::of(fault), 1);
+                    }
+                    self.finish(job, only(outcomes)).await;
+                }
+            }
+            Err(fault) => {
+                self.metrics.fail(Cause::of(&fault), batch.len());
+                let error = StoreError::from(fault).to_string();
+                for job in batch {
+                    let _ = job.answer.send(Err(StoreError::Unavailable(error.clone()).into()));
+                }
+            }
+        }
+    }
+
+    fn late(&self, job: Job) {
+        let late = StoreError::Unavailable("the database is too slow, or away".to_owned());
+        self.metrics.fail(Cause::Late, 1);
+        let _ = job.answer.send(Err(late.into()));
+    }
+
+    async fn finish(&self, job: Job, outcome: Outcome) {
+        // Whoever asked may be gone.
+        let _ = job.answer.send(publish(outcome, self.publisher.as_ref()).await);
+    }
+
+    /// One transaction, tried again while that helps. The section is to be kept until all is published.
+    async fn attempt(&self, batch: &[Job]) -> Result<(Vec<Outcome>, Section), Fault> {
+        let expires = batch.iter().map(|job| job.expires).min().unwrap_or_else(Instant::now);
+        let mut tries = 1;
+        loop {
+            let fault = match self.transaction(batch).await {
+                Ok(done) => return Ok(done),
+                Err(fault) => fault,
+            };
+            let again = fault.is_conflict() || fault.is_connection();
+            if !again || tries >= TRIES || Instant::now() >= expires {
+                return Err(fault);
+            }
+            self.retries.fetch_add(1, Ordering::Relaxed);
+            self.metrics.retry(Cause::of(&fault));
+            tracing::debug!(?fault, tries, "a transaction is tried again");
+            sleep(pause(tries)).await;
+            tries += 1;
+        }
+    }
+
+    /// An error means that nothing was written.
+    async fn transaction(&self, batch: &[Job]) -> Result<(Vec<Outcome>, Section), Fault> {
+        let began = Instant::now();
+        let statements = async {
+            let transaction = self.connection.begin().await?;
+            let outcomes = apply_all(&transaction, batch.iter().map(|job| &job.write)).await?;
+            Ok::<_, Fault>((transaction, outcomes))
+        };
+        let late = || Fault::Late("the database did not answer in time");
+        let (transaction, outcomes) = timeout(STATEMENTS, statements).await.map_err(|_| late())??;
+        let section = self.sections.enter();
+        let fault = match timeout(COMMIT, transaction.commit()).await {
+            Ok(Ok(())) => {
+                self.metrics.committed(began.elapsed(), batch.len());
+                return Ok((outcomes, section));
+            }
+            Ok(Err(error)) => Fault::from(error),
+            Err(_) => late(),
+        };
+        if fault.is_refusal_of_the_server() {
+            return Err(fault);
+        }
+        tracing::warn!(?fault, "the connection failed during a commit; asking whether it happened");
+        let settled = settle(&self.connection, &outcomes).await;
+        self.metrics.settled(settled);
+        match settled {
+            Settled::Committed => Ok((outcomes, section)),
+            Settled::RolledBack => Err(fault),
+        }
+    }
+}
+
+/// A random while that grows with the number of tries: 10 ms at most after the first one.
+fn pause(tries: u32) -> Duration {
+    // Seeded anew by the standard library each time; no more than that is needed here.
+    let random = RandomState::new().hash_one(tries);
+    let most = 10_000 << tries.min(7);
+    Duration::from_micros(random % most)
+}
+
+/// Splits a result into the outcomes and what is kept beside them.
+trait Unzip {
+    fn unzip(self) -> (Result<Vec<Outcome>, Fault>, Option<Section>);
+}
+
+impl Unzip for Result<(Vec<Outcome>, Section), Fault> {
+    fn unzip(self) -> (Result<Vec<Outcome>, Fault>, Option<Section>) {
+        match self {
+            Ok((outcomes, section)) => (Ok(outcomes), Some(section)),
+            Err(fault) => (Err(fault), None),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Bringing a database's schema up to date.
+//!
+//! Migrations run under a lock of the database, so that two starts at once do not collide: on `SQLite` in one
+//! `BEGIN IMMEDIATE` transaction, on `PostgreSQL` in one transaction under an advisory lock, on `MySQL`, whose
+//! schema changes are no transactions, under a named lock (`GET_LOCK`).
+
+use fabric_domain::ports::StoreError;
+use migration::Migrator;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityName, EntityTrait,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::{
+    IntoSchemaManagerConnection, MigrationStatus, MigratorTrait, SchemaManager, seaql_migrations,
+};
+use thiserror::Error;
+
+use crate::bulk;
+use crate::connect::{self, Purpose};
+use crate::fault::Fault;
+
+/// Names our lock among those of the server's other users: the first bytes of "fabric migrations".
+const ADVISORY_LOCK: i64 = 0x6661_6272_6963_206d;
+
+/// The schema is not the one that this binary works on.
+#[derive(Debug, Error)]
+pub enum SchemaError {
+    /// Migrations are missing, and running them was not asked for.
+    #[error("the database schema is older than this binary: {0} migrations are pending (run `migrate up`)")]
+    Old(usize),
+    /// A newer binary has migrated the database.
+    #[error(
+        "the database schema is newer than this binary, which does not know {}: run the newer binary, or its \
+         `migrate down` first",
+        .0.join(", ")
+    )]
+    New(Vec<String>),
+    /// An import into the database has broken off, or is still at work: what is there is half of a guild.
+    #[error(
+        "an import into this database has not ended, so the guild in it is not complete: run the import again, \
+         which begins anew"
+    )]
+    Incomplete,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<DbErr> for SchemaError {
+    fn from(error: DbErr) -> Self {
+        Self::Store(Fault::from(error).into())
+    }
+}
+
+/// What to do with the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Up,
+    Down,
+}
+
+/// Runs pending migrations, or refuses when there are some and `sync` is off. A newer schema is refused
+/// either way.
+pub(crate) async fn prepare(url: &str, sync: bool) -> Result<(), SchemaError> {
+    let connection = connect::open(url, Purpose::Migrating, 1).await?;
+    let done = match pending(&connection).await {
+        Ok(0) => Ok(()),
+        Ok(_) if sync => locked(&connection, Step::Up).await,
+        Ok(pending) => Err(SchemaError::Old(pending)),
+        Err(error) => Err(error),
+    };
+    // Nothing depends on it: an unclosed connection is closed by the end of its pool.
+    let _ = connection.close().await;
+    done
+}
+
+/// Refuses a database that is not complete.
+pub(crate) async fn refuse_incomplete(connection: &DatabaseConnection) -> Result<(), SchemaError> {
+    if bulk::is_unfinished(connection).await? { Err(SchemaError::Incomplete) } else { Ok(()) }
+}
+
+/// Runs pending migrations; answers the list, a line each.
+pub async fn up(url: &str) -> Result<Vec<String>, SchemaError> {
+    step(url, Step::Up).await
+}
+
+/// Reverts the latest migration; answers the list, a line each.
+pub async fn down(url: &str) -> Result<Vec<String>, SchemaError> {
+    step(url, Step::Down).await
+}
+
+/// The list of migrations, a line each.
+pub async fn status(url: &str) -> Result<Vec<String>, SchemaError> {
+    list(&connect::open(url, Purpose::Migrating, 1).await?).await
+}
+
+async fn step(url: &str, step: Step) -> Result<Vec<String>, SchemaError> {
+    let connection = connect::open(url, Purpose::Migrating, 1).await?;
+    locked(&connection, step).await?;
+    list(&connection).await
+}
+
+/// How many migrations are missing.
+pub(crate) async fn pending(connection: &DatabaseConnection) -> Result<usize, SchemaError> {
+    refuse_newer(connection).await?;
+    Ok(Migrator::get_pending_migrations_read_only(connection).await?.len())
+}
+
+/// Whatever a newer binary did to the schema, this one cannot know how to work with it. Only reads.
+async fn refuse_newer<'c>(connection: impl IntoSchemaManagerConnection<'c>) -> Result<(), SchemaError> {
+    let manager = SchemaManager::new(connection);
+    if !manager.has_table(seaql_migrations::Entity.table_name()).await? {
+        return Ok(());
+    }
+    let known = Migrator::migrations();
+    let applied = seaql_migrations::Entity::find().all(manager.get_connection()).await?;
+    let unknown: Vec<String> = applied
+        .into_iter()
+        .map(|applied| applied.version)
+        .filter(|version| known.iter().all(|known| known.name() != version))
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { Err(SchemaError::New(unknown)) }
+}
+
+/// Takes the step while nobody else does.
+async fn locked(connection: &DatabaseConnection, step: Step) -> Result<(), SchemaError> {
+    match connection.get_database_backend() {
+        DbBackend::MySql => {
+            // The pool has one connection, so the lock is held by the one that migrates; and it goes with it.
+            lock_mysql(connection).await?;
+            let done = match refuse_newer(connection).await {
+                Ok(()) => match step {
+                    Step::Up => Migrator::up(connection, None).await,
+                    Step::Down => Migrator::down(connection, Some(1)).await,
+                }
+                .map_err(SchemaError::from),
+                Err(error) => Err(error),
+            };
+            connection.execute_unprepared("DO RELEASE_LOCK(CONCAT('fabric ', MD5(DATABASE())))").await?;
+            done
+        }
+        backend => {
+            let options = TransactionOptions {
+                sqlite_transaction_mode: (backend == DbBackend::Sqlite)
+                    .then_some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            let transaction = connection.begin_with_options(options).await?;
+            if backend == DbBackend::Postgres {
+                let lock = format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})");
+                transaction.execute_unprepared(&lock).await?;
+            }
+            in_transaction(&transaction, step).await?;
+            transaction.commit().await?;
+            Ok(())
+        }
+    }
+}
+
+async fn in_transaction(transaction: &DatabaseTransaction, step: Step) -> Result<(), SchemaError> {
+    refuse_newer(transaction).await?;
+    match step {
+        Step::Up => Migrator::up(transaction, None).await?,
+        Step::Down => Migrator::down(transaction, Some(1)).await?,
+    }
+    Ok(())
+}
+
+async fn lock_mysql(connection: &DatabaseConnection) -> Result<(), SchemaError> {
+    // Locks are the server's, not the database's, hence the name.
+    let query = "SELECT GET_LOCK(CONCAT('fabric ', MD5(DATABASE())), 300) AS got";
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::MySql, query)).await?;
+    let got: Option<i64> = row.map_or(Ok(None), |row| row.try_get("", "got"))?;
+    if got == Some(1) {
+        return Ok(());
+    }
+    let busy = "another process has been migrating this database for five minutes";
+    Err(StoreError::Unavailable(busy.to_owned()).into())
+}
+
+async fn list(connection: &DatabaseConnection) -> Result<Vec<String>, SchemaError> {
+    refuse_newer(connection).await?;
+    let migrations = Migrator::get_migration_with_status_read_only(connection).await?;
+    let line = |migration: &sea_orm_migration::Migration| {
+        let word = match migration.status() {
+            MigrationStatus::Applied => "applied",
+            MigrationStatus::Pending => "pending",
+        };
+        format!("{word}  {}", migration.name())
+    };
+    Ok(migrations.iter().map(line).collect())
+}

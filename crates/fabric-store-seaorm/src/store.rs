@@ -1,0 +1,289 @@
+//! The ports on a database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fabric_domain::model::{
+    Change, ChannelAggregate, ChannelId, ChannelSummary, Message, MessageId, Presence, Revision, Seq,
+    Timestamp, UserId,
+};
+use fabric_domain::ports::{
+    ChannelStore, Clock, Decide, MessageStore, NewChannel, OwedWake, PresenceStore, Publisher, Scope, Search,
+    SearchStore, SeqRange, SettledWakes, StoreError, UpdateError,
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+use tokio::time::timeout;
+
+use crate::apply::Write;
+use crate::connect::{Kind, Purpose, open};
+use crate::entity::{idempotency_key, owed_wake};
+use crate::fault::Fault;
+use crate::lanes::Lanes;
+use crate::migrate::{self, SchemaError};
+use crate::read::{self, Lock};
+use crate::retention;
+use crate::search;
+use crate::wakes;
+use crate::writer::{Answer, Writer};
+
+/// How many reads may run at once, and how many lanes may write at once.
+const READERS: u32 = 8;
+const WRITERS: u32 = 16;
+/// How long a read may take.
+const READ: Duration = Duration::from_secs(15);
+/// How long an idempotency key is kept, in milliseconds: 24 hours.
+const KEY_LIFETIME_MS: i64 = 24 * 3_600 * 1_000;
+/// How long a wake is owed, in milliseconds: 7 days. Older ones are no longer news.
+const WAKE_LIFETIME_MS: i64 = 7 * KEY_LIFETIME_MS;
+/// So many of each are forgotten in one transaction, and those of the same moment.
+const SWEPT_AT_A_TIME: u64 = 2_000;
+
+/// Fabric's store on a SQL database.
+#[derive(Clone)]
+pub struct SqlStore {
+    pub(crate) reads: DatabaseConnection,
+    writes: Writes,
+    clock: Arc<dyn Clock>,
+}
+
+/// Is told of every statement, on the task that made it: for metrics and audits.
+pub type Observer = Arc<dyn Fn(&sea_orm::metric::Info<'_>) + Send + Sync>;
+
+/// How this kind of database is written to.
+#[derive(Clone)]
+enum Writes {
+    One(Writer),
+    Lanes(Lanes),
+}
+
+impl SqlStore {
+    /// Opens the database at `url` (`sqlite://path`, `mysql://…`, `postgres://…`). With `sync` pending
+    /// migrations are run; without it a database on an old schema is refused. What is committed goes to
+    /// `publisher`.
+    pub async fn open(
+        url: &str,
+        sync: bool,
+        clock: Arc<dyn Clock>,
+        publisher: Arc<dyn Publisher>,
+    ) -> Result<Self, SchemaError> {
+        Self::open_observed(url, sync, clock, publisher, None).await
+    }
+
+    /// As [`Self::open`], and tells the observer of every statement.
+    pub async fn open_observed(
+        url: &str,
+        sync: bool,
+        clock: Arc<dyn Clock>,
+        publisher: Arc<dyn Publisher>,
+        observer: Option<Observer>,
+    ) -> Result<Self, SchemaError> {
+        migrate::prepare(url, sync).await?;
+        let kind = Kind::of(url)?;
+        let side_by_side = if kind == Kind::Sqlite { 1 } else { WRITERS };
+        let mut writes = open(url, Purpose::Writing, side_by_side).await?;
+        let mut reads = open(url, Purpose::Reading, READERS).await?;
+        migrate::refuse_incomplete(&reads).await?;
+        if let Some(observer) = observer {
+            for connection in [&mut writes, &mut reads] {
+                let observer = Arc::clone(&observer);
+                connection.set_metric_callback(move |info| observer(info));
+            }
+        }
+        let writes = match kind {
+            Kind::Sqlite => Writes::One(Writer::start(writes, publisher)),
+            Kind::MySql | Kind::Postgres => Writes::Lanes(Lanes::new(writes, publisher)),
+        };
+        Ok(Self { reads, writes, clock })
+    }
+
+    /// Forgets idempotency keys that are older than 24 hours, and wakes that have been owed for a week.
+    pub async fn sweep(&self) -> Result<(), StoreError> {
+        let now = self.clock.now().0;
+        let (keys_end, wakes_end) = (Timestamp(now - KEY_LIFETIME_MS), Timestamp(now - WAKE_LIFETIME_MS));
+        loop {
+            // After a day without a sweep there are many: each part is soon done, and others come in between.
+            let created_at = idempotency_key::Column::CreatedAt;
+            let keys =
+                read::oldest::<idempotency_key::Entity>(&self.reads, created_at, keys_end, SWEPT_AT_A_TIME)
+                    .await?;
+            let created_at = owed_wake::Column::CreatedAt;
+            let wakes =
+                read::oldest::<owed_wake::Entity>(&self.reads, created_at, wakes_end, SWEPT_AT_A_TIME)
+                    .await?;
+            let (keys_before, wakes_before) = (keys.unwrap_or(keys_end), wakes.unwrap_or(wakes_end));
+            self.write(Write::Sweep { keys_before, wakes_before }).await?;
+            if keys.is_none() && wakes.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets every write that waits be committed and published, and closes the database: `SQLite` takes its log
+    /// up into the file, which is then all there is. Whatever is asked for afterwards fails, as if the database
+    /// were away.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        match &self.writes {
+            Writes::One(writer) => writer.drain().await,
+            Writes::Lanes(lanes) => lanes.drain().await,
+        }
+        let reads = self.reads.close_by_ref().await;
+        let writes = match &self.writes {
+            Writes::One(writer) => writer.close().await,
+            Writes::Lanes(lanes) => lanes.close().await,
+        };
+        reads.and(writes).map_err(|error| Fault::from(error).into())
+    }
+
+    /// How many transactions were tried again so far, after a conflict with another one or a connection
+    /// that failed. Always 0 on `SQLite`, which has one writer.
+    pub fn retries(&self) -> u64 {
+        match &self.writes {
+            Writes::One(_) => 0,
+            Writes::Lanes(lanes) => lanes.retries(),
+        }
+    }
+
+    pub(crate) async fn submit(&self, write: Write) -> Answer {
+        match &self.writes {
+            Writes::One(writer) => writer.submit(write).await,
+            Writes::Lanes(lanes) => lanes.submit(write).await,
+        }
+    }
+
+    /// A write whose decision cannot refuse.
+    pub(crate) async fn write(&self, write: Write) -> Result<(), StoreError> {
+        match self.submit(write).await {
+            Ok(_) => Ok(()),
+            Err(UpdateError::Store(error)) => Err(error),
+            Err(error) => Err(StoreError::Inconsistent(error.to_string())),
+        }
+    }
+
+    /// One snapshot: everything that is read in it is of the same moment. Dropping it ends it.
+    async fn snapshot(&self) -> Result<DatabaseTransaction, Fault> {
+        read::snapshot(&self.reads).await
+    }
+}
+
+/// A read that does not wait for ever for a server that has silently gone.
+pub(crate) async fn limited<T>(read: impl Future<Output = Result<T, Fault>> + Send) -> Result<T, StoreError> {
+    let late = || Err(Fault::Late("the database did not answer in time"));
+    timeout(READ, read).await.unwrap_or_else(|_| late()).map_err(StoreError::from)
+}
+
+impl std::fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqlStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ChannelStore for SqlStore {
+    async fn create(&self, new: NewChannel) -> Result<(), StoreError> {
+        self.write(Write::Create(Arc::new(new))).await
+    }
+
+    async fn update(&self, scope: Scope, decide: Decide) -> Result<Change, UpdateError> {
+        let write = Write::Update { scope: Arc::new(scope), decide, now: self.clock.now() };
+        match self.submit(write).await? {
+            Some(change) => Ok(*change),
+            None => Err(StoreError::Inconsistent("an update without an answer".to_owned()).into()),
+        }
+    }
+
+    async fn load(&self, id: &ChannelId) -> Result<Option<ChannelAggregate>, StoreError> {
+        limited(async {
+            let snapshot = self.snapshot().await?;
+            read::aggregate(&snapshot, &Scope::channel(id), Lock::Free).await
+        })
+        .await
+    }
+
+    async fn list(&self, user: &UserId) -> Result<Vec<ChannelSummary>, StoreError> {
+        limited(read::list(&self.reads, user)).await
+    }
+
+    async fn summary(&self, id: &ChannelId, user: &UserId) -> Result<Option<ChannelSummary>, StoreError> {
+        limited(read::summary(&self.reads, id, user)).await
+    }
+
+    async fn due_turns(&self, now: Timestamp) -> Result<Vec<ChannelId>, StoreError> {
+        limited(read::due_turns(&self.reads, now)).await
+    }
+
+    async fn published(&self) -> Result<(), StoreError> {
+        self.write(Write::Fence).await
+    }
+
+    async fn owed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<OwedWake>, StoreError> {
+        limited(wakes::owed(&self.reads, id, user)).await
+    }
+
+    async fn settle_wakes(&self, settled: Vec<SettledWakes>) -> Result<(), StoreError> {
+        self.write(Write::SettleWakes(settled.into())).await
+    }
+
+    async fn mark_read(&self, id: &ChannelId, user: &UserId, seq: Seq) -> Result<(), StoreError> {
+        self.write(Write::MarkRead { channel: id.clone(), user: user.clone(), seq }).await
+    }
+}
+
+#[async_trait]
+impl MessageStore for SqlStore {
+    async fn message(&self, channel: &ChannelId, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        limited(read::one_message(&self.reads, channel, id)).await
+    }
+
+    async fn page(
+        &self,
+        channel: &ChannelId,
+        range: SeqRange,
+        limit: u32,
+    ) -> Result<Vec<Message>, StoreError> {
+        limited(read::page(&self.reads, channel, range, limit)).await
+    }
+
+    async fn revisions(&self, message: &MessageId) -> Result<Vec<Revision>, StoreError> {
+        limited(read::revisions(&self.reads, message)).await
+    }
+
+    async fn erase_deleted(&self, until: Timestamp) -> Result<usize, StoreError> {
+        let due = limited(retention::due(&self.reads, until)).await?;
+        let count = due.len();
+        if count > 0 {
+            self.write(Write::Erase(due.into())).await?;
+        }
+        Ok(count)
+    }
+}
+
+#[async_trait]
+impl SearchStore for SqlStore {
+    async fn search(&self, search: &Search) -> Result<Option<Vec<Message>>, StoreError> {
+        limited(async { search::search(&self.snapshot().await?, search).await }).await
+    }
+}
+
+#[async_trait]
+impl PresenceStore for SqlStore {
+    async fn set_presence(&self, presence: &Presence) -> Result<(), StoreError> {
+        self.write(Write::Presence(Arc::new(presence.clone()))).await
+    }
+
+    async fn presence(&self, user: &UserId) -> Result<Option<Presence>, StoreError> {
+        limited(read::presence(&self.reads, user)).await
+    }
+
+    async fn presences(&self) -> Result<Vec<Presence>, StoreError> {
+        limited(read::presences(&self.reads)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        limited(async {
+            self.reads.execute_unprepared("SELECT 1").await?;
+            Ok(())
+        })
+        .await
+    }
+}

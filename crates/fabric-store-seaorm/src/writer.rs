@@ -1,0 +1,167 @@
+//! The writer of `SQLite`: one task that commits many waiting writes with one fsync.
+//!
+//! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`]. Every write is published and
+//! answered after the commit, so acknowledged means durable; and since there is one writer, publication is in
+//! the order of commits. Should a statement fail, or the commit, the batch is rolled back
+//! and each of its writes is tried once more alone: a failing one does not fail its neighbours.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fabric_domain::model::Change;
+use fabric_domain::ports::{Publisher, StoreError, UpdateError};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::apply::{News, Write, Written, apply};
+use crate::fault::{Failed, Fault};
+use crate::metrics::{Cause, Metrics, Pending};
+
+/// Writes that may wait for the writer; further ones wait for room.
+const QUEUE: usize = 1_024;
+/// The most writes of one transaction.
+const MAX_BATCH: usize = 128;
+
+pub(crate) type Answer = Result<Option<Box<Change>>, UpdateError>;
+pub(crate) type Outcome = Result<Written, UpdateError>;
+
+struct Job {
+    write: Write,
+    answer: oneshot::Sender<Answer>,
+    _pending: Pending,
+}
+
+/// The way to the writing task, which ends when the last of these is dropped.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    connection: DatabaseConnection,
+    metrics: Arc<Metrics>,
+}
+
+impl Writer {
+    /// Starts the task on a connection of its own.
+    pub(crate) fn start(connection: DatabaseConnection, publisher: Arc<dyn Publisher>) -> Self {
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let metrics = Arc::new(Metrics::new());
+        tokio::spawn(run(connection.clone(), publisher, Arc::clone(&metrics), waiting));
+        Self { jobs, connection, metrics }
+    }
+
+    /// Returns once everything that waits is committed and published.
+    pub(crate) async fn drain(&self) {
+        // That the writer is gone means the same.
+        let _ = self.submit(Write::Fence).await;
+    }
+
+    /// Closes the connection, after the transaction that is under way.
+    pub(crate) async fn close(&self) -> Result<(), DbErr> {
+        self.connection.close_by_ref().await
+    }
+
+    /// Hands over a write and waits for its commit. A caller that goes away meanwhile does not undo it.
+    pub(crate) async fn submit(&self, write: Write) -> Answer {
+        let gone = || UpdateError::Store(StoreError::Unavailable("the writer has stopped".to_owned()));
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { write, answer, _pending: self.metrics.pending() }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+async fn run(
+    connection: DatabaseConnection,
+    publisher: Arc<dyn Publisher>,
+    metrics: Arc<Metrics>,
+    mut waiting: mpsc::Receiver<Job>,
+) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        match commit(&connection, &batch, &metrics).await {
+            Ok(outcomes) => {
+                let committed = Instant::now();
+                for (job, outcome) in batch.drain(..).zip(outcomes) {
+                    finish(job, outcome, publisher.as_ref()).await;
+                }
+                metrics.publish.record(committed.elapsed());
+            }
+            Err(fault) => {
+                tracing::warn!(?fault, writes = batch.len(), "a batch failed; trying its writes one by one");
+                for job in batch.drain(..) {
+                    metrics.retry(Cause::of(&fault));
+                    let alone = commit(&connection, std::slice::from_ref(&job), &metrics).await;
+                    if let Err(fault) = &alone {
+                        metrics.fail(Cause::of(fault), 1);
+                    }
+                    finish(job, only(alone), publisher.as_ref()).await;
+                }
+            }
+        }
+    }
+}
+
+/// The outcome of a transaction with one write.
+pub(crate) fn only(outcomes: Result<Vec<Outcome>, Fault>) -> Outcome {
+    let no_answer = || Err(StoreError::Unavailable("no answer".to_owned()).into());
+    match outcomes {
+        Ok(mut outcomes) => outcomes.pop().unwrap_or_else(no_answer),
+        Err(fault) => Err(StoreError::from(fault).into()),
+    }
+}
+
+async fn finish(job: Job, outcome: Outcome, publisher: &dyn Publisher) {
+    // Whoever asked may be gone.
+    let _ = job.answer.send(publish(outcome, publisher).await);
+}
+
+/// Publishes what was committed; what is left is the answer.
+pub(crate) async fn publish(outcome: Outcome, publisher: &dyn Publisher) -> Answer {
+    let Written { change, news } = outcome?;
+    match news {
+        Some(News::Commit(commit)) => publisher.publish(commit).await,
+        Some(News::Presence(presence)) => publisher.presence(presence.as_ref().clone()).await,
+        None => {}
+    }
+    Ok(change)
+}
+
+/// One transaction. Refusals are outcomes like others, since a refused write wrote nothing; a failure of the
+/// database fails them all.
+async fn commit(
+    connection: &DatabaseConnection,
+    batch: &[Job],
+    metrics: &Metrics,
+) -> Result<Vec<Outcome>, Fault> {
+    if batch.iter().all(|job| matches!(job.write, Write::Fence)) {
+        // Nothing to commit, so the database need not be asked.
+        return Ok(batch.iter().map(|_| Ok(Written::default())).collect());
+    }
+    let began = Instant::now();
+    // The lock comes first: a transaction that has read and then wants to write would fail at once should
+    // another process (a second server by mistake, a tool) have written in between.
+    let immediate = Some(SqliteTransactionMode::Immediate);
+    let options = TransactionOptions { sqlite_transaction_mode: immediate, ..TransactionOptions::default() };
+    let transaction = connection.begin_with_options(options).await?;
+    let outcomes = apply_all(&transaction, batch.iter().map(|job| &job.write)).await?;
+    transaction.commit().await?;
+    metrics.committed(began.elapsed(), batch.len());
+    Ok(outcomes)
+}
+
+/// Carries out writes one after the other; the first failure of the database fails them all.
+pub(crate) async fn apply_all<'a>(
+    transaction: &DatabaseTransaction,
+    writes: impl ExactSizeIterator<Item = &'a Write>,
+) -> Result<Vec<Outcome>, Fault> {
+    let mut outcomes = Vec::with_capacity(writes.len());
+    for write in writes {
+        outcomes.push(match apply(transaction, write).await {
+            // Dropping the transaction rolls it back.
+            Err(Failed::Fault(fault)) => return Err(fault),
+            outcome => outcome.map_err(UpdateError::from),
+        });
+    }
+    Ok(outcomes)
+}

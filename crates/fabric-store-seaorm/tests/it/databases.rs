@@ -1,0 +1,66 @@
+//! A fresh database of each kind.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fabric_domain::ports::Publisher;
+use fabric_store_seaorm::SqlStore;
+use fabric_testkit::{TestClock, servers};
+use sea_orm::{Database, DatabaseConnection};
+
+/// A fresh database, and what has to stay while it is used.
+pub(crate) struct Fresh {
+    pub(crate) url: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Fresh {
+    /// A connection beside the store.
+    pub(crate) async fn connect(&self) -> DatabaseConnection {
+        Database::connect(&self.url).await.expect("the database is there")
+    }
+
+    /// A store on it.
+    pub(crate) async fn store(&self, publisher: Arc<dyn Publisher>) -> Arc<SqlStore> {
+        let store = SqlStore::open(&self.url, true, Arc::new(TestClock::default()), publisher).await;
+        Arc::new(store.expect("the database opens"))
+    }
+}
+
+pub(crate) fn sqlite() -> Fresh {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite://{}", folder.path().join("guild.db").display());
+    Fresh { url, _folder: Some(folder) }
+}
+
+/// The same file each time.
+pub(crate) fn sqlite_at(folder: &Path) -> Fresh {
+    Fresh { url: format!("sqlite://{}", folder.join("guild.db").display()), _folder: None }
+}
+
+pub(crate) fn mariadb() -> Fresh {
+    Fresh { url: servers::mariadb().url, _folder: None }
+}
+
+pub(crate) fn postgres() -> Fresh {
+    Fresh { url: servers::postgres().url, _folder: None }
+}
+
+/// A module for each kind of database, with these tests in it; each gets a fresh one.
+macro_rules! on_each_database {
+    (@ $kind:ident: $($name:ident),* $(,)?) => {
+        mod $kind {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(crate::databases::$kind()).await;
+                }
+            )*
+        }
+    };
+    ($($names:tt)*) => {
+        on_each_database!(@ sqlite: $($names)*);
+        on_each_database!(@ mariadb: $($names)*);
+        on_each_database!(@ postgres: $($names)*);
+    };
+}

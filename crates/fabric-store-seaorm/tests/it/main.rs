@@ -1,0 +1,17 @@
+//! The store on real databases: files, and servers that the tests start themselves.
+
+#[macro_use]
+mod databases;
+mod archive;
+mod connections;
+mod contract;
+mod damaged;
+#[cfg(unix)]
+mod files;
+mod indexes;
+mod lanes;
+mod migrations;
+mod same_answers;
+mod search;
+mod sweeping;
+mod walk;

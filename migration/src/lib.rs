@@ -1,0 +1,35 @@
+//! Database schema of a guild node, as migrations that run forward and back.
+//!
+//! One file a migration, named by date and purpose; a published one is never edited. Types are chosen so
+//! that `SQLite`, `MySQL` and `PostgreSQL` hold the same values: ids and names are strings, instants and
+//! numbers are 64-bit integers (milliseconds since 1970), documents are JSON in long text.
+
+use sea_orm_migration::prelude::*;
+
+mod columns;
+mod m20261120_000001_guild;
+mod m20261120_000002_wakes;
+mod m20261120_000003_search;
+mod m20261120_000004_files;
+mod m20261120_000005_retention;
+mod m20261120_000006_imports;
+
+pub use m20261120_000003_search::fill_search_index;
+
+/// All migrations, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261120_000001_guild::Migration),
+            Box::new(m20261120_000002_wakes::Migration),
+            Box::new(m20261120_000003_search::Migration),
+            Box::new(m20261120_000004_files::Migration),
+            Box::new(m20261120_000005_retention::Migration),
+            Box::new(m20261120_000006_imports::Migration),
+        ]
+    }
+}
