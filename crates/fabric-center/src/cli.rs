@@ -1,0 +1,240 @@
+//! Commands, each one use case of [`Center`].
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use fabric_center::{Center, DisplayName, Email, Endpoint, Error, NodeId, Password, Settings};
+use serde_json::{Value, json};
+use tracing_subscriber::EnvFilter;
+
+/// Fabric's identity hub: users, agents' API keys, guild nodes.
+#[derive(Debug, Parser)]
+#[command(name = "fabric-center", version)]
+pub(crate) struct Cli {
+    /// Configuration file (default: fabric-center.toml, when it is there). `FABRIC_BACKEND_CENTER_…` wins over it.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// Database address, for example <sqlite://fabric-center.db>; wins over file and environment.
+    #[arg(long, global = true)]
+    db_url: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer requests until interrupted.
+    Serve,
+    /// People, agents and the admin.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Guild nodes.
+    #[command(subcommand)]
+    Node(NodeCommand),
+}
+
+#[derive(Debug, Args)]
+struct ByEmail {
+    /// The user's email, matched without case.
+    #[arg(long)]
+    email: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Create a user.
+    Create {
+        #[arg(long)]
+        email: Email,
+        #[arg(long, env = "FABRIC_PASSWORD", hide_env_values = true)]
+        password: Password,
+        /// Display name (default: the email).
+        #[arg(long)]
+        name: Option<DisplayName>,
+    },
+    /// List every user.
+    List,
+    /// Make a key with which the user can sign in as an agent; it is shown once.
+    Apikey {
+        #[command(flatten)]
+        user: ByEmail,
+        /// What the key is for.
+        #[arg(long, default_value = "default")]
+        label: DisplayName,
+    },
+    /// End the user's keys and every session opened with them.
+    RevokeApikey {
+        #[command(flatten)]
+        user: ByEmail,
+        /// Only keys with this label.
+        #[arg(long)]
+        label: Option<String>,
+    },
+    /// Make this user the only admin.
+    SetAdmin(ByEmail),
+    /// Have no admin.
+    ClearAdmin,
+    /// Show the admin.
+    ShowAdmin,
+    /// Keep a user out, at once.
+    Disable(ByEmail),
+}
+
+#[derive(Debug, Args)]
+struct ById {
+    /// The node's id.
+    #[arg(long)]
+    node_id: NodeId,
+}
+
+#[derive(Debug, Subcommand)]
+enum NodeCommand {
+    /// Register a guild node; its key is shown the first time only.
+    Register {
+        #[command(flatten)]
+        node: ById,
+        #[arg(long)]
+        name: DisplayName,
+        /// Where users reach the node, for example <http://localhost:7002>.
+        #[arg(long)]
+        endpoint: Endpoint,
+        /// Nobody may join without an invite.
+        #[arg(long, conflicts_with = "open")]
+        closed: bool,
+        /// Anybody may join, as in a new guild. With neither, a known node stays as it is.
+        #[arg(long)]
+        open: bool,
+    },
+    /// Give the node another key; the former one ends at once.
+    RotateKey(ById),
+    /// List every node.
+    List,
+}
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Settings(#[from] fabric_center::SettingsError),
+    #[error(transparent)]
+    Open(#[from] fabric_center::OpenError),
+    #[error(transparent)]
+    Refused(#[from] Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs the command: 0 when it succeeded, 1 when not.
+pub(crate) async fn run(cli: Cli) -> ExitCode {
+    match execute(cli).await {
+        Ok(answer) => {
+            // Somebody who closed the pipe has seen enough.
+            let _ = answer.map(|answer| writeln!(std::io::stdout(), "{answer:#}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "fabric-center: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> Result<Option<Value>, CommandError> {
+    let mut settings = Settings::load(cli.config.as_deref())?;
+    if let Some(db_url) = cli.db_url {
+        settings.db_url = db_url;
+    }
+    let serving = matches!(cli.command, Command::Serve);
+    init_log(&settings, serving);
+    let center = Center::open(settings).await?;
+    match cli.command {
+        Command::Serve => serve(&center).await.map(|()| None),
+        Command::User(command) => user(&center, command).await.map(Some),
+        Command::Node(command) => node(&center, command).await.map(Some),
+    }
+}
+
+async fn user(center: &Center, command: UserCommand) -> Result<Value, CommandError> {
+    Ok(match command {
+        UserCommand::Create { email, password, name } => {
+            let name = name.as_ref().map(DisplayName::as_str);
+            json!(center.create_user(email.as_str(), password.as_str(), name).await?)
+        }
+        UserCommand::List => json!(center.list_users().await?),
+        UserCommand::Apikey { user, label } => {
+            let key = center.create_api_key(&user.email, label.as_str()).await?;
+            json!({ "email": user.email, "label": label.as_str(), "apiKey": key })
+        }
+        UserCommand::RevokeApikey { user, label } => {
+            let revoked = center.revoke_api_keys(&user.email, label.as_deref()).await?;
+            json!({ "email": user.email, "revoked": revoked })
+        }
+        UserCommand::SetAdmin(user) => json!(center.set_admin(&user.email).await?),
+        UserCommand::ClearAdmin => json!({ "cleared": center.clear_admin().await? }),
+        UserCommand::ShowAdmin => json!(center.admin().await?),
+        UserCommand::Disable(user) => {
+            let user = center.disable_user(&user.email).await?;
+            json!({ "id": user.id, "email": user.email, "disabled": true })
+        }
+    })
+}
+
+async fn node(center: &Center, command: NodeCommand) -> Result<Value, CommandError> {
+    Ok(match command {
+        NodeCommand::Register { node, name, endpoint, closed, open } => {
+            let open = (closed || open).then_some(open);
+            let (id, name, endpoint) = (node.node_id.as_str(), name.as_str(), endpoint.as_str());
+            json!(center.register_node_with(id, name, endpoint, open).await?)
+        }
+        NodeCommand::RotateKey(node) => {
+            let key = center.rotate_node_key(node.node_id.as_str()).await?;
+            json!({ "nodeId": node.node_id.as_str(), "apiKey": key })
+        }
+        NodeCommand::List => json!(center.list_nodes().await?),
+    })
+}
+
+async fn serve(center: &Center) -> Result<(), CommandError> {
+    let (server, address) = center.server()?;
+    tracing::info!(%address, "Center listens");
+    let stop = server.handle();
+    let signals = tokio::spawn(async move {
+        wait_for_signal().await;
+        tracing::info!("stopping");
+        stop.stop(true).await;
+    });
+    let outcome = server.await;
+    signals.abort();
+    Ok(outcome?)
+}
+
+/// Interrupt, or the terminate signal of process managers.
+async fn wait_for_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Log lines go to stderr: stdout is for answers. Commands other than `serve` only say what went wrong.
+fn init_log(settings: &Settings, serving: bool) {
+    let filter = if serving { settings.log.as_str() } else { "warn" };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match settings.log_format {
+        fabric_center::LogFormat::Json => builder.json().init(),
+        fabric_center::LogFormat::Text => builder.init(),
+    }
+}

@@ -1,0 +1,56 @@
+//! `/nodes…`
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, ServiceConfig};
+use fabric_api::center::Node;
+use fabric_api::fields::{Fields, FromFields};
+
+use super::body::{Body, optional, required};
+use super::caller::{Caller, Origin};
+use super::failure::Failure;
+use super::resource;
+use crate::audit::Actor;
+use crate::center::Center;
+use crate::error::Error;
+use crate::guilds::NodeDetails;
+use crate::values::{DisplayName, Endpoint, NodeId};
+
+pub(super) fn configure(config: &mut ServiceConfig) {
+    config.service(resource("/nodes/register").post(register)).service(resource("/nodes").get(list));
+}
+
+impl FromFields for NodeDetails {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let id = required(fields, "nodeId", NodeId::parse);
+        let name = optional(fields, "name", DisplayName::parse);
+        let endpoint = required(fields, "endpoint", Endpoint::parse);
+        Some(Self { id: id?, name, endpoint: endpoint?, open: None })
+    }
+}
+
+/// 201 with the key for a new node, 200 for a known one.
+async fn register(
+    center: Data<Center>,
+    caller: Caller,
+    origin: Origin,
+    body: Body<NodeDetails>,
+) -> Result<HttpResponse, Failure> {
+    let actor = match caller {
+        Caller::Node(node) => Actor::Node(node.id),
+        _ if origin.local_program => Actor::Loopback,
+        _ => return Err(Error::InvalidNodeKey.into()),
+    };
+    let registered = center.enrol_node(&actor, body.0).await?;
+    let mut answer = if registered.api_key.is_some() { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(answer.json(registered))
+}
+
+async fn list(center: Data<Center>, caller: Caller) -> Result<Json<Vec<Node>>, Failure> {
+    match caller {
+        Caller::Node(_) => {}
+        Caller::User(who) if center.is_admin(&who.user.id).await? => {}
+        Caller::User(_) => return Err(Error::Forbidden("only the admin may list the nodes").into()),
+        Caller::Nobody => return Err(Error::MissingToken.into()),
+    }
+    Ok(Json(center.all_nodes().await?))
+}
