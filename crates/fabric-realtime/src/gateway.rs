@@ -1,0 +1,319 @@
+//! The namespace `/realtime`: lets sockets in, answers what clients ask (spec/4).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_socketio::{ConnectError, DisconnectReason, Event, Handler, Handshake, Previous, Socket};
+use async_trait::async_trait;
+use fabric_api::failure::{Failure, center_unavailable};
+use fabric_api::fields::{self, FromFields};
+use fabric_api::guild::{PostAnswer, PresenceRow, SetPresence};
+use fabric_api::realtime::{JoinChannel, LeaveChannel, RefreshSession, SetTyping, SocketPost, Typing, event};
+use fabric_domain::model::{Author, ChannelId, Refusal, UserId};
+use fabric_domain::ports::Identity;
+use fabric_domain::services::{Guild, Post, RequestKey, ServiceError};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::frames::encode;
+use crate::hub::Hub;
+use crate::session::{Session, Token};
+use crate::typing::Typists;
+use crate::watch;
+
+/// Sockets that one user may have at a time.
+const MAX_SOCKETS_PER_USER: usize = 100;
+
+/// The handler of the namespace.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) guild: Arc<Guild>,
+    typists: Arc<Mutex<Typists>>,
+}
+
+impl Gateway {
+    /// The gateway to a guild whose publisher is this hub. Starts the tasks that watch over tokens
+    /// and typists; they end with the hub.
+    pub fn start(hub: Arc<Hub>, guild: Arc<Guild>) -> Self {
+        let gateway = Self { hub, guild, typists: Arc::default() };
+        watch::start(&gateway.hub, &gateway.guild, &gateway.typists);
+        gateway
+    }
+
+    /// Notes what has not been noted yet; before the end of the process.
+    pub async fn flush(&self) {
+        watch::note_settled(&self.hub, self.guild.ports().store.as_ref()).await;
+    }
+
+    async fn identify(&self, token: &str) -> Result<Identity, Failure> {
+        match self.guild.ports().center.introspect(token).await {
+            Ok(Some(identity)) => Ok(identity),
+            Ok(None) => Err(Failure::new(401, "invalid_token", "invalid token")),
+            Err(_) => Err(center_unavailable()),
+        }
+    }
+
+    pub(crate) fn leave(&self, session: &Arc<Session>, channel: &ChannelId) {
+        self.hub.with_room(channel, |room| room.leave(session.id()));
+        session.exit(channel);
+    }
+
+    async fn post(&self, session: &Session, request: SocketPost) -> Result<Value, ServiceError> {
+        let key = request.idempotency_key.as_deref().map(RequestKey::parse).transpose()?;
+        let post = Post {
+            content: request.message.content,
+            reply_to: request.message.reply_to,
+            attachments: request.message.attachment_ids,
+        };
+        let author = Author::User(session.caller.clone());
+        let outcome = self.guild.post(&author, &request.channel_id, post, key).await?;
+        Ok(to_value(&PostAnswer::from(outcome)))
+    }
+
+    async fn set_presence(&self, session: &Session, request: SetPresence) -> Result<Value, ServiceError> {
+        let SetPresence { status, source } = request;
+        let presence = self.guild.set_presence(&session.caller, session.user(), status, source).await?;
+        Ok(to_value(&PresenceRow::new(presence, true)))
+    }
+
+    /// Typing is for those who are in the channel, by one who is.
+    fn typing(&self, session: &Session, request: SetTyping) {
+        let SetTyping { channel_id, typing } = request;
+        let is_in = self.hub.with_room(&channel_id, |room| room.contains(session.id()));
+        let now = self.guild.ports().clock.now();
+        if is_in && self.typists.lock().set(&channel_id, session.user(), typing, now) {
+            tell_typing(&self.hub, channel_id, session.user().clone(), typing);
+        }
+    }
+
+    async fn refresh(&self, session: &Session, request: &RefreshSession) -> Value {
+        match self.identify(&request.token).await {
+            Ok(identity) if identity.user_id == *session.user() => {
+                session.refresh(Token::new(&request.token, identity.expires_at));
+                json!({ "ok": true })
+            }
+            Ok(_) => json!({ "ok": false, "error": "invalid_token" }),
+            Err(failure) => json!({ "ok": false, "error": failure.code }),
+        }
+    }
+
+    /// Gives a client that lost its connection its session back; else why not, in words.
+    fn come_back(
+        &self,
+        socket: &Socket,
+        previous: &Previous,
+        user: &UserId,
+        token: Token,
+    ) -> Result<Attached, &'static str> {
+        let session = self.hub.unpark(&previous.pid).filter(|session| session.user() == user);
+        let session = session.ok_or("the connection cannot be recovered any more")?;
+        let Some(arrived) = session.resume(socket, &previous.offset, token) else {
+            self.hub.disconnect(&session);
+            return Err("what was missed is not kept any more");
+        };
+        self.hub.settle_all(user, arrived);
+        let is_first = self.hub.come_back(&session);
+        Ok(Attached::new(session, is_first))
+    }
+
+    async fn tell_presence(&self, session: &Session) {
+        // A courtesy: without the database nobody is told, and nothing else goes wrong.
+        if let Ok(presence) = self.guild.presence(session.user()).await {
+            self.hub.tell_presence(&presence);
+        }
+    }
+}
+
+pub(crate) fn tell_typing(hub: &Hub, channel_id: ChannelId, user_id: UserId, typing: bool) {
+    let change = Typing { channel_id, user_id, typing };
+    if let Some(event) = encode(event::TYPING, &change) {
+        hub.tell_others(&change.channel_id, &change.user_id, &event);
+    }
+}
+
+pub(crate) fn to_value(payload: &impl Serialize) -> Value {
+    serde_json::to_value(payload).unwrap_or_default()
+}
+
+pub(crate) fn failed(error: impl Into<Failure>) -> Value {
+    json!({ "ok": false, "error": error.into().code })
+}
+
+/// The event's payload as a request.
+fn read<T: FromFields>(args: &[Value]) -> Result<T, Refusal> {
+    fields::read(args.first().unwrap_or(&Value::Null))
+}
+
+/// What a socket carries along.
+struct Attached {
+    session: Arc<Session>,
+    /// Whether everybody is yet to be told that with this socket its user came online.
+    is_news: AtomicBool,
+}
+
+impl Attached {
+    fn new(session: Arc<Session>, is_news: bool) -> Self {
+        Self { session, is_news: AtomicBool::new(is_news) }
+    }
+}
+
+/// Whether a client takes an offset behind the arguments of its events, as the reference server sends them to
+/// everybody. Python clients pass every argument to the handler, which then fails for having too few
+/// parameters; they never recover, so they get no offsets. They say who they are, but for one of their
+/// websocket libraries, which sends an `Origin` and no name.
+fn takes_offsets(user_agent: Option<&str>, has_origin: bool) -> bool {
+    match user_agent {
+        Some(name) => {
+            let name = name.to_ascii_lowercase();
+            !name.contains("python") && !name.contains("aiohttp")
+        }
+        None => !has_origin,
+    }
+}
+
+#[async_trait]
+impl Handler for Gateway {
+    /// A client that lost its connection gets its session back, if it is still who it was and what it missed
+    /// is still kept.
+    async fn recover(&self, handshake: &Handshake, previous: &Previous) -> Option<String> {
+        let token = handshake.auth.get("token").and_then(Value::as_str).unwrap_or_default();
+        let session = self.hub.parked(&previous.pid)?;
+        let identity = self.identify(token).await.ok()?;
+        let is_same = identity.user_id == *session.user() && session.can_resume_after(&previous.offset);
+        is_same.then(|| session.id().to_owned())
+    }
+
+    async fn connect(&self, socket: &Socket, handshake: &Handshake) -> Result<(), ConnectError> {
+        let token = handshake.auth.get("token").and_then(Value::as_str).unwrap_or_default();
+        let refuse =
+            |failure: Failure| ConnectError::new(failure.message).with_data(json!({ "error": failure.code }));
+        if token.is_empty() {
+            return Err(refuse(Failure::new(401, "invalid_token", "missing token")));
+        }
+        let identity = self.identify(token).await.map_err(refuse)?;
+        let fresh = Token::new(token, identity.expires_at);
+        if socket.is_recovered()
+            && let Some(previous) = &handshake.previous
+        {
+            let attached = self.come_back(socket, previous, &identity.user_id, fresh);
+            let (attached, outcome) = match attached {
+                Ok(attached) => (Ok(attached), &self.hub.metrics.recovered),
+                Err(why) => (Err(refuse(Failure::new(409, "session_lost", why))), &self.hub.metrics.lost),
+            };
+            outcome.increment(1);
+            socket.set_data(attached?);
+            return Ok(());
+        }
+        let recovers = takes_offsets(handshake.header("user-agent"), handshake.origin.is_some());
+        let session = Arc::new(Session::new(socket.clone(), identity.caller(), fresh, recovers));
+        // Counted here and not when it is connected: of many at once none may slip through.
+        let Ok(is_first) = self.hub.connect(&session, MAX_SOCKETS_PER_USER) else {
+            let message = format!("a user has at most {MAX_SOCKETS_PER_USER} sockets");
+            return Err(refuse(Failure::new(429, "too_many_sockets", message)));
+        };
+        socket.set_data(Attached::new(session, is_first));
+        Ok(())
+    }
+
+    async fn connected(&self, socket: &Socket) {
+        if let Some(attached) = socket.data::<Attached>()
+            && attached.is_news.swap(false, Ordering::Relaxed)
+        {
+            self.tell_presence(&attached.session).await;
+        }
+    }
+
+    async fn event(&self, socket: &Socket, event: Event) -> Option<Vec<Value>> {
+        let session = session(socket)?;
+        let answer = match event.name.as_str() {
+            event::JOIN_CHANNEL => {
+                let ack = |answer: Value| {
+                    if let Some(ack) = &event.ack {
+                        // Gone, if it fails.
+                        let _ = ack.send(vec![answer], Vec::new());
+                    }
+                };
+                match read::<JoinChannel>(&event.args) {
+                    Ok(request) => self.join(&session, &request, ack).await,
+                    Err(refusal) => ack(failed(refusal)),
+                }
+                return None;
+            }
+            event::LEAVE_CHANNEL => match read::<LeaveChannel>(&event.args) {
+                Ok(request) => {
+                    self.leave(&session, &request.channel_id);
+                    json!({ "ok": true })
+                }
+                Err(refusal) => failed(refusal),
+            },
+            event::MESSAGE_POST => {
+                let posted = match read::<SocketPost>(&event.args) {
+                    Ok(request) => self.post(&session, request).await,
+                    Err(refusal) => Err(refusal.into()),
+                };
+                posted.unwrap_or_else(|error| to_value(&Failure::from(error).body(socket.id())))
+            }
+            event::PRESENCE => {
+                let set = match read::<SetPresence>(&event.args) {
+                    Ok(request) => self.set_presence(&session, request).await,
+                    Err(refusal) => Err(refusal.into()),
+                };
+                set.unwrap_or_else(|error| to_value(&Failure::from(error).body(socket.id())))
+            }
+            event::TYPING => match read::<SetTyping>(&event.args) {
+                Ok(request) => {
+                    self.typing(&session, request);
+                    json!({ "ok": true })
+                }
+                Err(refusal) => failed(refusal),
+            },
+            event::SESSION_REFRESH => match read::<RefreshSession>(&event.args) {
+                Ok(request) => self.refresh(&session, &request).await,
+                Err(refusal) => failed(refusal),
+            },
+            _ => json!({ "ok": false, "error": "unknown_event" }),
+        };
+        Some(vec![answer])
+    }
+
+    async fn disconnected(&self, socket: &Socket, reason: DisconnectReason) {
+        let Some(attached) = socket.data::<Attached>() else { return };
+        let session = &attached.session;
+        crate::metrics::disconnected(reason);
+        // Before anybody can see that it is gone: who comes back then is not owed what has arrived.
+        session.arrived_in_the_end(reason, |arrived| self.hub.settle_all(session.user(), arrived));
+        let was_last = match socket.private_id().filter(|_| reason.may_return()) {
+            Some(pid) => self.hub.park(pid, session, self.guild.ports().clock.now()),
+            None => self.hub.disconnect(session),
+        };
+        // One that was never told that it connected left its news untold, and there may be other sockets by now.
+        if was_last || attached.is_news.load(Ordering::Relaxed) {
+            self.tell_presence(session).await;
+        }
+    }
+}
+
+fn session(socket: &Socket) -> Option<Arc<Session>> {
+    socket.data::<Attached>().map(|attached| Arc::clone(&attached.session))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_offsets;
+
+    #[test]
+    fn clients_that_look_like_python_get_no_offsets() {
+        for (user_agent, has_origin, expected) in [
+            (Some("Mozilla/5.0"), true, true),
+            (Some("node-XMLHttpRequest"), false, true),
+            (None, false, true),
+            (Some("python-requests/2.32.3"), false, false),
+            (Some("Python/3.11 aiohttp/3.10"), false, false),
+            (None, true, false),
+        ] {
+            assert_eq!(takes_offsets(user_agent, has_origin), expected, "{user_agent:?} {has_origin}");
+        }
+    }
+}

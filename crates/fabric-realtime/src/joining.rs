@@ -1,0 +1,197 @@
+//! How a socket joins a channel: what it missed, what it is owed, and what comes meanwhile. `room.rs` says in which
+//! order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fabric_api::guild::{Message, TurnView};
+use fabric_api::realtime::{JoinAck, JoinChannel, Wake};
+use fabric_domain::model::{ChannelAggregate, Seq, UserId};
+use fabric_domain::ports::SeqRange;
+use fabric_domain::rules::delivery::DeliveryPlan;
+use fabric_domain::services::ServiceError;
+use serde_json::Value;
+
+use crate::frames::{Frame, created};
+use crate::gateway::{Gateway, failed, to_value};
+use crate::room::GoLive;
+use crate::session::Session;
+
+/// Messages read at a time for a socket that catches up.
+const PAGE: u32 = 200;
+
+impl Gateway {
+    /// `join_channel`: see `room.rs` for the order of things.
+    pub(crate) async fn join(&self, session: &Arc<Session>, request: &JoinChannel, ack: impl FnOnce(Value)) {
+        let channel = &request.channel_id;
+        // Checked before the socket enters, so that a stranger is never in the room; what is read after
+        // the entry is what counts.
+        if let Err(error) = self.guild.readable(&session.caller, channel).await {
+            return ack(failed(error));
+        }
+        if !session.enter(channel) {
+            return;
+        }
+        self.hub.with_room(channel, |room| room.enter_catching_up(session));
+        let start = match self.start_catching_up(session, request).await {
+            Ok(start) => start,
+            Err(error) => {
+                self.leave(session, channel);
+                return ack(failed(error));
+            }
+        };
+        let Start { aggregate, .. } = &start;
+        let turn = aggregate.turn.as_ref().map(|turn| TurnView::new(channel.clone(), turn));
+        let joined = JoinAck { ok: true, last_seq: Some(aggregate.channel.last_seq), turn, error: None };
+        // The acknowledgement goes first: what follows it is what was missed.
+        ack(to_value(&joined));
+        if let Err(error) = self.catch_up(session, &start).await {
+            // It was told that it joined: so that it does not wait in vain, it is to come again.
+            tracing::warn!(%channel, %error, "what a socket missed could not be read");
+            session.abandon();
+        }
+    }
+
+    /// Reads the channel, and which messages the socket has to be sent before those that are held for it.
+    async fn start_catching_up(
+        &self,
+        session: &Arc<Session>,
+        request: &JoinChannel,
+    ) -> Result<Start, ServiceError> {
+        let channel = &request.channel_id;
+        let aggregate = self.guild.readable(&session.caller, channel).await?;
+        if self.hub.with_room(channel, |room| room.seen()) < aggregate.channel.last_seq {
+            // Perhaps the newest messages are on their way, perhaps nobody was here to see them.
+            self.guild.ports().store.published().await?;
+            self.hub.delivered(channel).await;
+        }
+        let first_held = self.hub.with_room(channel, |room| room.first_held(session.id()));
+        let after_last = aggregate.channel.last_seq.next();
+        let resumed = session.take_resumed(channel);
+        let end = first_held.into_iter().chain(resumed).chain([after_last]).min().unwrap_or(after_last);
+        let wakes = self.owed_wakes(&aggregate, session, request.since_seq, end).await?;
+        let first_missed = request.since_seq.map_or(end, Seq::next);
+        Ok(Start { aggregate, wakes, first_missed, end })
+    }
+
+    /// Sends what was missed, then what was held, and no faster than the client reads: however much that is,
+    /// it neither fills the socket's queue nor our memory.
+    async fn catch_up(&self, session: &Arc<Session>, start: &Start) -> Result<(), ServiceError> {
+        let Start { aggregate, wakes, first_missed, end } = start;
+        let channel = &aggregate.channel.id;
+        let mut pace = Pace::default();
+        let mut next = wakes.keys().next().copied().unwrap_or(*end).min(*first_missed);
+        while next < *end {
+            if !session.is_connected() {
+                // Nobody is to read on for it; when it comes back it joins again.
+                session.abandon();
+                self.leave(session, channel);
+                return Ok(());
+            }
+            let last = Seq(next.0 + u64::from(PAGE) - 1).min(Seq(end.0 - 1));
+            let range = SeqRange { from: Some(next), to: Some(last) };
+            for message in self.guild.ports().store.page(channel, range, PAGE).await? {
+                let wake = wakes.get(&message.seq).cloned();
+                if wake.is_none() && message.seq < *first_missed {
+                    continue;
+                }
+                if let Some(event) = created(&Message::from(message), aggregate.channel.x_type, wake) {
+                    pace.send(session, &event).await;
+                }
+            }
+            next = last.next();
+        }
+        loop {
+            if pace.events > 0 {
+                session.flushed().await;
+            }
+            // What is left goes at once, under the room's lock, so that nothing comes in between.
+            match self.hub.with_room(channel, |room| room.go_live(session.id())) {
+                GoLive::Live => return Ok(()),
+                GoLive::NotYet(held) => {
+                    for held in held {
+                        pace.send(session, &held.event).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Wakes of messages before `end` that this user has not got yet (spec/2 section 8). With `sinceSeq` a
+    /// client says which messages it has, and so which wakes; only a turn is owed until it is answered.
+    async fn owed_wakes(
+        &self,
+        aggregate: &ChannelAggregate,
+        session: &Session,
+        since: Option<Seq>,
+        end: Seq,
+    ) -> Result<BTreeMap<Seq, Wake>, ServiceError> {
+        let (channel, user) = (&aggregate.channel.id, session.user());
+        // In this order: what arrives meanwhile is in one of the two, and the store is asked last.
+        let settled = session.under_way(channel).max(self.hub.settled(channel, user));
+        let mut owed = self.guild.ports().store.owed_wakes(channel, user).await?;
+        owed.retain(|owed| owed.seq > settled);
+        // Nobody has what does not exist yet.
+        let has = since.unwrap_or_default().min(aggregate.channel.last_seq);
+        if owed.iter().any(|owed| owed.seq <= has) {
+            self.hub.settle(channel, user, has);
+            owed.retain(|owed| owed.seq > has);
+        }
+        let stored = owed.into_iter().map(|owed| {
+            let plan = DeliveryPlan { hop: owed.hop, ..DeliveryPlan::default() };
+            (owed.seq, Wake::new(owed.reason, &plan))
+        });
+        let mut wakes: BTreeMap<Seq, Wake> = stored.chain(wake_of_turn(aggregate, user)).collect();
+        wakes.retain(|seq, _| *seq < end);
+        Ok(wakes)
+    }
+}
+
+/// Where a joining socket begins.
+struct Start {
+    /// The channel as it was read.
+    aggregate: ChannelAggregate,
+    /// Wakes that are sent again, by message.
+    wakes: BTreeMap<Seq, Wake>,
+    /// The first message that is sent whether or not it wakes.
+    first_missed: Seq,
+    /// The message before which reading ends: from here on they are held, or do not exist yet.
+    end: Seq,
+}
+
+/// Waits now and then until the client has read.
+#[derive(Debug, Default)]
+struct Pace {
+    events: usize,
+    bytes: usize,
+}
+
+impl Pace {
+    /// So much goes at once: a part of the socket's queue, which others write to as well.
+    const EVENTS: usize = 200;
+    const BYTES: usize = 256 * 1024;
+
+    async fn send(&mut self, session: &Session, event: &Frame) {
+        if self.events >= Self::EVENTS || self.bytes + event.size() > Self::BYTES {
+            session.flushed().await;
+            *self = Self::default();
+        }
+        session.send(event);
+        self.events += 1;
+        self.bytes += event.size();
+    }
+}
+
+/// Where members speak in turn, the turn is the debt: its message is sent again to a speaker who comes back
+/// (spec/2 section 8).
+fn wake_of_turn(aggregate: &ChannelAggregate, user: &UserId) -> Option<(Seq, Wake)> {
+    let turn = aggregate.turn.as_ref()?;
+    let speaker = turn.state.speaker().filter(|speaker| speaker.user() == user)?;
+    let plan = DeliveryPlan {
+        turn: Some(turn.state.turn()),
+        deadline: turn.deadline,
+        hop: aggregate.channel.agent_run,
+        ..DeliveryPlan::default()
+    };
+    Some((turn.wake_seq?, Wake::new(speaker.into(), &plan)))
+}

@@ -1,0 +1,118 @@
+//! What is looked at again and again: tokens, typists, and what has arrived.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use fabric_api::realtime::{SessionExpiring, event};
+use fabric_domain::model::Timestamp;
+use fabric_domain::ports::{IdentityCenter, Store};
+use fabric_domain::services::Guild;
+use parking_lot::Mutex;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::frames::encode;
+use crate::gateway::tell_typing;
+use crate::hub::Hub;
+use crate::session::{Session, TokenState};
+use crate::typing::Typists;
+
+/// How often everything is looked at that is in memory.
+const TICK: Duration = Duration::from_secs(1);
+/// How often Center is asked whether the tokens of connected sockets still hold. The client of Center remembers
+/// its answers, so it is asked about once a minute for each token.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
+/// Starts the tasks. Hub and guild are held weakly: the store holds the hub as its publisher, and a guild that ends
+/// is to let go of both.
+pub(crate) fn start(hub: &Arc<Hub>, guild: &Arc<Guild>, typists: &Arc<Mutex<Typists>>) {
+    let (hub, guild) = (Arc::downgrade(hub), Arc::downgrade(guild));
+    tokio::spawn(watch(hub.clone(), guild.clone(), Arc::clone(typists)));
+    // Of its own: a Center that hangs delays nothing else.
+    tokio::spawn(watch_revocations(hub, guild));
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
+async fn watch(hub: Weak<Hub>, guild: Weak<Guild>, typists: Arc<Mutex<Typists>>) {
+    let mut ticks = every(TICK);
+    loop {
+        ticks.tick().await;
+        let (Some(hub), Some(guild)) = (hub.upgrade(), guild.upgrade()) else { break };
+        let now = guild.ports().clock.now();
+        hub.measure();
+        check_tokens(&hub, now);
+        hub.expire_parked(now);
+        settle_arrived(&hub);
+        note_settled(&hub, guild.ports().store.as_ref()).await;
+        let expired = typists.lock().expire(now);
+        for (channel, user) in expired {
+            tell_typing(&hub, channel, user, false);
+        }
+    }
+}
+
+/// A token is looked at when a socket connects; whoever is shut out after that is to be out soon (spec/5). One
+/// after another, so that Center is not asked about all at once.
+async fn watch_revocations(hub: Weak<Hub>, guild: Weak<Guild>) {
+    let mut ticks = every(ASK_EVERY);
+    loop {
+        ticks.tick().await;
+        let Some(sessions) = hub.upgrade().map(|hub| hub.sessions()) else { break };
+        // Weak, as asking may take long: nothing that ends meanwhile is to be kept.
+        let sessions: Vec<_> = sessions.iter().map(Arc::downgrade).collect();
+        for session in sessions {
+            let Some(center) = guild.upgrade().map(|guild| Arc::clone(&guild.ports().center)) else { return };
+            check_revoked(&session, center.as_ref()).await;
+        }
+    }
+}
+
+async fn check_revoked(session: &Weak<Session>, center: &dyn IdentityCenter) {
+    let Some(token) = session.upgrade().map(|session| session.token()) else { return };
+    // An error says nothing of the token: while Center is away nobody is shut out.
+    let Ok(identity) = center.introspect(&token).await else { return };
+    let Some(session) = session.upgrade() else { return };
+    if identity.is_none_or(|identity| identity.user_id != *session.user()) {
+        session.revoke(&token);
+    }
+}
+
+/// Wakes whose arrival became known are settled.
+fn settle_arrived(hub: &Hub) {
+    for session in hub.sessions() {
+        session.arrived(|arrived| hub.settle_all(session.user(), arrived));
+    }
+}
+
+/// Notes which wakes have arrived. Until then they count as owed: should the process end before, they are sent again,
+/// and clients drop what they have by id.
+pub(crate) async fn note_settled(hub: &Hub, store: &dyn Store) {
+    let settled = hub.all_settled();
+    if settled.is_empty() {
+        return;
+    }
+    match store.settle_wakes(settled.clone()).await {
+        Ok(()) => hub.noted(settled),
+        Err(error) => tracing::warn!(%error, "settled wakes could not be noted; trying again"),
+    }
+}
+
+/// Sockets whose token is about to end are told so; those whose token has ended are disconnected.
+fn check_tokens(hub: &Hub, now: Timestamp) {
+    for session in hub.sessions() {
+        match session.token_state(now) {
+            TokenState::Fine => {}
+            TokenState::Expiring(at) => {
+                let notice = SessionExpiring { expires_at: at.into() };
+                if let Some(event) = encode(event::SESSION_EXPIRING, &notice) {
+                    session.send(&event);
+                }
+            }
+            TokenState::Expired => session.disconnect(),
+        }
+    }
+}

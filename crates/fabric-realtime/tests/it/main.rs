@@ -1,0 +1,8 @@
+//! The gateway as clients see it: a guild in memory, served on loopback.
+
+mod client;
+mod presence;
+mod recovery;
+mod revocation;
+mod wakes;
+mod world;

@@ -1,0 +1,116 @@
+//! A guild in memory behind a real server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_socketio::{Config, Recovery, SocketIo};
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer};
+use fabric_api::realtime::NAMESPACE;
+use fabric_domain::model::{Author, Caller, ChannelId, GuildId, PostOutcome, UserKind, XType};
+use fabric_domain::ports::{Clock, OwedWake};
+use fabric_domain::services::{CreateChannel, Guild, Limits, Ports, Post};
+use fabric_realtime::{Gateway, Hub};
+use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestEntropy};
+
+/// Nothing here takes this long unless it is broken.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) guild: Arc<Guild>,
+    pub(crate) center: Arc<StubCenter>,
+    server: ServerHandle,
+}
+
+/// A guild node's settings, without limits.
+pub(crate) fn config() -> Config {
+    let mut recovery = Recovery::default();
+    (recovery.max_sockets, recovery.max_events) = (0, 0);
+    let mut config = Config::default();
+    config.recovery = Some(recovery);
+    config
+}
+
+impl World {
+    pub(crate) fn start(config: Config) -> Self {
+        let hub = Hub::start();
+        let center = Arc::new(StubCenter::new());
+        let clock: Arc<dyn Clock> = Arc::new(TestClock::default());
+        let ports = Ports {
+            store: Arc::new(MemoryStore::new(Arc::clone(&hub) as _)),
+            files: Arc::new(MemoryBytes::new(Arc::clone(&clock))),
+            center: Arc::clone(&center) as _,
+            online: Arc::clone(&hub) as _,
+            clock,
+            entropy: Arc::new(TestEntropy::default()),
+        };
+        let guild = Arc::new(Guild::new(GuildId::new("guild"), Limits::default(), ports));
+        let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild));
+        let sockets = SocketIo::builder().config(config).namespace(NAMESPACE, gateway).build();
+        let server = HttpServer::new(move || App::new().configure(sockets.configure()))
+            .tcp_nodelay(true)
+            .h1_allow_half_closed(false)
+            .workers(1)
+            .disable_signals()
+            .bind(("127.0.0.1", 0))
+            .unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self { address, hub, guild, center, server: handle }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.server.stop(false).await;
+    }
+
+    /// A channel of these users, who come to be if they are not there; the first one creates it.
+    pub(crate) async fn channel(&self, x_type: XType, users: &[&str]) -> ChannelId {
+        for user in users {
+            self.center.add(user, UserKind::Human);
+        }
+        let new = CreateChannel {
+            members: users[1..].iter().map(|&user| user.into()).collect(),
+            ..CreateChannel::new("channel", x_type)
+        };
+        self.guild.create_channel(&caller(users[0]), new).await.unwrap().channel.id
+    }
+
+    /// Posts as the REST route does; answers the seq.
+    pub(crate) async fn post(&self, user: &str, channel: &ChannelId, content: &str) -> u64 {
+        let post = Post::text(content);
+        match self.guild.post(&Author::User(caller(user)), channel, post, None).await.unwrap() {
+            PostOutcome::Message(message) => message.seq.0,
+            other @ PostOutcome::Command(_) => panic!("{other:?}"),
+        }
+    }
+
+    /// The wakes that the store still owes a user.
+    pub(crate) async fn owed(&self, channel: &ChannelId, user: &str) -> Vec<u64> {
+        let owed: Vec<OwedWake> = self.guild.ports().store.owed_wakes(channel, &user.into()).await.unwrap();
+        owed.into_iter().map(|owed| owed.seq.0).collect()
+    }
+
+    /// Waits until so many sockets are connected.
+    pub(crate) async fn has_sockets(&self, count: usize) {
+        eventually("the sockets", async || self.hub.socket_count() == count).await;
+    }
+}
+
+pub(crate) fn caller(user: &str) -> Caller {
+    Caller { user_id: user.into(), kind: UserKind::Human }
+}
+
+/// Looks again and again, for what nobody tells of.
+pub(crate) async fn eventually(what: &str, check: impl AsyncFn() -> bool) {
+    let coming = async {
+        while !check().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, coming).await.unwrap_or_else(|_| panic!("waited for {what}"));
+}
