@@ -1,0 +1,160 @@
+//! Who is asking (spec/3).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
+use fabric_api::failure::{Failure, center_unavailable};
+use fabric_domain::model::{Author, Caller};
+use subtle::ConstantTimeEq;
+
+use crate::Api;
+use crate::failure::HttpFailure;
+
+/// The header of the system caller.
+const SYSTEM_KEY_HEADER: &str = "x-fabric-system-key";
+
+/// The secret of the system caller. An empty one lets nobody in.
+#[derive(Clone, Default)]
+pub struct SystemKey(String);
+
+impl SystemKey {
+    /// A key; empty closes the door.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    fn admits(&self, given: &[u8]) -> bool {
+        !self.0.is_empty() && bool::from(self.0.as_bytes().ct_eq(given))
+    }
+}
+
+impl fmt::Debug for SystemKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SystemKey(…)")
+    }
+}
+
+/// A guild user with a valid token for this node.
+#[derive(Debug, Clone)]
+pub(crate) struct GuildUser(pub(crate) Caller);
+
+/// A guild user whose token is in the header, or in the address: a browser's `<img src>` sends no header. The
+/// address is in no log of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkUser(pub(crate) Caller);
+
+/// A guild user, or the guild itself.
+#[derive(Debug, Clone)]
+pub(crate) struct UserOrSystem(pub(crate) Author);
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, HttpFailure>>>>;
+
+impl FromRequest for GuildUser {
+    type Error = HttpFailure;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { guild_user(&request).await.map(Self) })
+    }
+}
+
+impl FromRequest for LinkUser {
+    type Error = HttpFailure;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let in_address = match bearer(&request) {
+                Some(_) => None,
+                None => access_token(&request),
+            };
+            let token = in_address.as_deref().or_else(|| bearer(&request));
+            identify(&request, token).await.map(Self)
+        })
+    }
+}
+
+impl FromRequest for UserOrSystem {
+    type Error = HttpFailure;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let Some(key) = request.headers().get(SYSTEM_KEY_HEADER) else {
+                return guild_user(&request).await.map(|caller| Self(Author::User(caller)));
+            };
+            if api(&request)?.system_key.admits(key.as_bytes()) {
+                return Ok(Self(Author::System { wakeup: None }));
+            }
+            // A wrong key is no reason to try another credential: whoever sends it means to be the guild.
+            Err(HttpFailure::new(&request, Failure::new(401, "invalid_system_key", "invalid system key")))
+        })
+    }
+}
+
+fn api(request: &HttpRequest) -> Result<&Api, HttpFailure> {
+    let api = request.app_data::<web::Data<Api>>();
+    api.map(web::Data::get_ref)
+        .ok_or_else(|| HttpFailure::new(request, Failure::new(500, "internal_error", "not configured")))
+}
+
+async fn guild_user(request: &HttpRequest) -> Result<Caller, HttpFailure> {
+    identify(request, bearer(request)).await
+}
+
+async fn identify(request: &HttpRequest, token: Option<&str>) -> Result<Caller, HttpFailure> {
+    let api = api(request)?;
+    let unauthorized = |code, message| HttpFailure::new(request, Failure::new(401, code, message));
+    // Databases differ in what they say to it; no id has one.
+    if request.match_info().iter().any(|(_, part)| part.contains('\0')) {
+        return Err(HttpFailure::new(request, Failure::new(404, "route_not_found", "no such route")));
+    }
+    let Some(token) = token else {
+        return Err(unauthorized("missing_bearer_token", "missing bearer token"));
+    };
+    match api.guild.ports().center.introspect(token).await {
+        Ok(Some(identity)) => Ok(identity.caller()),
+        Ok(None) => Err(unauthorized("invalid_token", "invalid token")),
+        Err(_) => Err(HttpFailure::new(request, center_unavailable())),
+    }
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The token of `?access_token=`.
+fn access_token(request: &HttpRequest) -> Option<String> {
+    let query = web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?;
+    query.into_inner().remove("access_token").filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_system_key_admits_nobody() {
+        assert!(!SystemKey::default().admits(b""));
+        assert!(!SystemKey::default().admits(b"x"));
+    }
+
+    #[test]
+    fn only_the_very_key_is_admitted_and_it_is_never_printed() {
+        let key = SystemKey::new("s3cret");
+        assert!(key.admits(b"s3cret"));
+        assert!(!key.admits(b"s3cre") && !key.admits(b"S3cret") && !key.admits(b""));
+        assert!(!format!("{key:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,37 @@
+//! Fabric's REST interface (spec/3): thin handlers over the use cases of `fabric-domain`.
+//!
+//! A handler says who asks, reads the request, calls one use case and answers. Every rule lives below;
+//! every failure becomes the one error shape in `failure.rs`.
+
+mod auth;
+mod body;
+mod failure;
+mod metrics;
+mod request_id;
+mod routes;
+
+use std::sync::Arc;
+
+use actix_web::web;
+use fabric_domain::services::Guild;
+
+pub use auth::SystemKey;
+pub use metrics::Measured;
+pub use request_id::RequestIds;
+pub use routes::{Pace, cors};
+
+/// What the routes work on.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// The application.
+    pub guild: Arc<Guild>,
+    /// Who may post as the guild itself.
+    pub system_key: SystemKey,
+    /// How slowly files may be uploaded.
+    pub upload_pace: Pace,
+}
+
+/// Registers every route. The application must also be wrapped in [`RequestIds`].
+pub fn configure(api: Api) -> impl FnOnce(&mut web::ServiceConfig) + Clone {
+    move |config| routes::configure(config, api)
+}

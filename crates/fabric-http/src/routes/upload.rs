@@ -1,0 +1,200 @@
+//! POST /files: one file, from the network to its place without being held in memory.
+
+use std::future::Future;
+use std::time::Duration;
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::http::header::{self, ContentDisposition};
+use actix_web::rt::time::{Instant, timeout};
+use actix_web::{HttpRequest, HttpResponse, web};
+use fabric_api::failure::Failure;
+use fabric_api::guild::UploadedFile;
+use fabric_domain::model::{Caller, FileName, MediaType, Refusal};
+use fabric_domain::services::{ServiceError, Upload};
+use futures_util::StreamExt;
+
+use crate::Api;
+use crate::auth::GuildUser;
+use crate::failure::HttpFailure;
+
+/// The field that the file is in.
+const FIELD: &str = "file";
+/// What of a request's length may be something else than the file, in bytes: boundaries and the head of the part.
+const FRAME: u64 = 64 * 1024;
+
+/// How slow a client may be: it has `grace` and then a second for so many bytes that have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// For everything that is not the file.
+    pub grace: Duration,
+    /// The least bytes a second.
+    pub bytes_per_second: u64,
+}
+
+impl Default for Pace {
+    /// A minute, and 16 KiB a second.
+    fn default() -> Self {
+        Self { grace: Duration::from_mins(1), bytes_per_second: 16 * 1024 }
+    }
+}
+
+impl Pace {
+    /// How long a client may take for so many bytes.
+    fn allowed(self, received: u64) -> Duration {
+        self.grace + Duration::from_secs(received / self.bytes_per_second.max(1))
+    }
+}
+
+/// Why there is no file.
+enum Trouble {
+    Refused(ServiceError),
+    /// Not what the route takes, or it broke off.
+    Malformed(MultipartError),
+    TooSlow,
+}
+
+impl From<ServiceError> for Trouble {
+    fn from(error: ServiceError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<MultipartError> for Trouble {
+    fn from(error: MultipartError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl Trouble {
+    fn tell(self, request: &HttpRequest) -> HttpFailure {
+        match self {
+            Self::Refused(error) => HttpFailure::of(request, error),
+            Self::Malformed(error) => {
+                let rule = format!("must be multipart/form-data with one field `{FIELD}`: {error}");
+                HttpFailure::new(request, Refusal::field("body", rule))
+            }
+            Self::TooSlow => {
+                let failure = Failure::new(408, "upload_too_slow", "the file did not come in time");
+                HttpFailure::new(request, failure)
+            }
+        }
+    }
+}
+
+pub(super) async fn post(
+    request: HttpRequest,
+    api: web::Data<Api>,
+    user: GuildUser,
+    payload: web::Payload,
+) -> Result<HttpResponse, HttpFailure> {
+    let mut reading = Reading {
+        parts: Multipart::new(request.headers(), payload),
+        pace: api.upload_pace,
+        begun: Instant::now(),
+        received: 0,
+    };
+    let announced = content_length(&request).saturating_sub(FRAME);
+    let upload = reading.file(&api, &user.0, announced).await.map_err(|trouble| trouble.tell(&request))?;
+    // In a task of its own: a client that goes away now must not leave it half done.
+    let guild = std::sync::Arc::clone(&api.guild);
+    let finished = actix_web::rt::spawn(async move { guild.finish_upload(upload).await }).await;
+    match finished {
+        Ok(Ok(file)) => {
+            let answer = UploadedFile::from(file);
+            let location = (header::LOCATION, answer.url.clone());
+            Ok(HttpResponse::Created().insert_header(location).json(answer))
+        }
+        Ok(Err(error)) => Err(HttpFailure::of(&request, error)),
+        Err(_) => Err(HttpFailure::new(
+            &request,
+            Failure::new(503, "storage_unavailable", "the server is stopping"),
+        )),
+    }
+}
+
+fn content_length(request: &HttpRequest) -> u64 {
+    let value = request.headers().get(header::CONTENT_LENGTH);
+    value.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or_default()
+}
+
+/// A request that is read at a pace.
+struct Reading {
+    parts: Multipart,
+    pace: Pace,
+    begun: Instant,
+    received: u64,
+}
+
+impl Reading {
+    /// Reads the request to its end; what is left is to finish the upload.
+    async fn file(&mut self, api: &Api, caller: &Caller, announced: u64) -> Result<Upload, Trouble> {
+        let Some(mut field) = self.part().await? else {
+            return Err(Refusal::field(FIELD, "is required").into());
+        };
+        let (name, mime) = described(&field)?;
+        let mut upload = api.guild.begin_upload(caller, name, mime, announced).await?;
+        while let Some(chunk) = self.in_time(field.next()).await? {
+            let chunk = chunk?;
+            self.received += chunk.len() as u64;
+            upload.write(chunk).await?;
+        }
+        drop(field);
+        match self.part().await? {
+            None => Ok(upload),
+            Some(another) => {
+                described(&another)?;
+                Err(Refusal::field(FIELD, "must be there once").into())
+            }
+        }
+    }
+
+    async fn part(&mut self) -> Result<Option<Field>, Trouble> {
+        let left = self.left();
+        let part = timeout(left, self.parts.next()).await.map_err(|_| Trouble::TooSlow)?;
+        Ok(part.transpose()?)
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Trouble> {
+        timeout(self.left(), work).await.map_err(|_| Trouble::TooSlow)
+    }
+
+    /// How much time the client has left.
+    fn left(&self) -> Duration {
+        self.pace.allowed(self.received).saturating_sub(self.begun.elapsed())
+    }
+}
+
+/// Name and type of the file that this part is, if it is one.
+fn described(part: &Field) -> Result<(FileName, MediaType), Refusal> {
+    if part.name() != Some(FIELD) {
+        return Err(Refusal::field("body", format!("has a field that is not `{FIELD}`")));
+    }
+    let name = part.content_disposition().and_then(file_name).unwrap_or_default();
+    let mime = part.content_type().map(|mime| MediaType::read(mime.essence_str()));
+    Ok((FileName::sanitise(&name), mime.unwrap_or_default()))
+}
+
+/// The name that the client gave: `filename*` where there is one, as that says what its bytes mean.
+fn file_name(disposition: &ContentDisposition) -> Option<String> {
+    let extended = disposition.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
+    extended.or_else(|| disposition.get_filename().map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_has_its_grace_and_a_second_for_so_many_bytes() {
+        let pace = Pace { grace: Duration::from_secs(5), bytes_per_second: 100 };
+        assert_eq!(pace.allowed(0), Duration::from_secs(5));
+        assert_eq!(pace.allowed(1_000), Duration::from_secs(15));
+        assert_eq!(Pace { bytes_per_second: 0, ..pace }.allowed(3), Duration::from_secs(8));
+    }
+}
