@@ -1,0 +1,18 @@
+//! A guild node: configuration, wiring and sub-commands. Everything else lives in the crates it wires.
+
+mod archive;
+pub mod cli;
+pub mod config;
+pub mod dev;
+mod files;
+mod log;
+mod metrics;
+mod node;
+mod system;
+
+pub use node::{Node, StartError};
+
+/// The README's examples, which so cannot say what is not true.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

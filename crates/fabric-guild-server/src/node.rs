@@ -1,0 +1,247 @@
+//! A running guild node: every part, wired.
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_socketio::{Config as SocketConfig, Origins, Rate, Recovery, SocketIo};
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::Condition;
+use actix_web::{App, HttpServer};
+use fabric_api::realtime::NAMESPACE;
+use fabric_domain::model::GuildId;
+use fabric_domain::ports::{Clock, Entropy, IdentityCenter, Publisher};
+use fabric_domain::services::{Guild, Limits, Ports};
+use fabric_files::{DiskFiles, FolderError};
+use fabric_http::{Api, Pace, RequestIds, SystemKey};
+use fabric_realtime::{Gateway, Hub};
+use fabric_store_seaorm::{SchemaError, SqlStore};
+use thiserror::Error;
+use tokio::task::JoinHandle;
+
+use crate::config::Settings;
+use crate::files::sweep_files;
+use crate::metrics::{self, Metrics};
+use crate::system::{SystemClock, SystemEntropy};
+
+/// How often idempotency keys, owed wakes and deleted texts that have had their day are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// How often turns are looked at whose deadline may have passed.
+const LEASE_TICK: Duration = Duration::from_secs(1);
+/// Requests in flight get this many seconds when the node stops.
+const SHUTDOWN_SECONDS: u64 = 5;
+
+/// How long closing the database may take.
+const CLOSING: Duration = Duration::from_secs(30);
+
+/// Why a node does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The database cannot be opened, or its schema is not ours.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The folder for files cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {cause}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        cause: std::io::Error,
+    },
+}
+
+/// A running node. [`Node::stop`] ends it; so does the end of the runtime.
+pub struct Node {
+    address: SocketAddr,
+    guild: Arc<Guild>,
+    store: SqlStore,
+    gateway: Gateway,
+    sockets: SocketIo,
+    server: ServerHandle,
+    metrics: Option<Metrics>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Opens the database, binds the address and serves.
+    pub async fn start(settings: &Settings, center: Arc<dyn IdentityCenter>) -> Result<Self, StartError> {
+        // Before everything else: what is made earlier is not recorded.
+        let recorder = settings.metrics_bind.and_then(|address| Some((address, metrics::record()?)));
+        let is_measured = recorder.is_some();
+        let id = GuildId::new(&settings.node_id);
+        let files = DiskFiles::open(&settings.file_dir, &id)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let hub = Hub::start();
+        let publisher = Arc::clone(&hub) as Arc<dyn Publisher>;
+        let store =
+            SqlStore::open(settings.db_url.reveal(), settings.db_sync, Arc::clone(&clock), publisher).await?;
+        let ports = Ports {
+            store: Arc::new(store.clone()),
+            files: Arc::new(files),
+            center,
+            online: Arc::clone(&hub) as _,
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+        };
+        let limits = Limits {
+            content_max_chars: settings.content_max_chars,
+            edit_window_seconds: settings.edit_window_seconds,
+            retention_days: settings.retention_days,
+            files: settings.files,
+        };
+        let guild = Arc::new(Guild::new(id, limits, ports));
+        let gateway = Gateway::start(hub, Arc::clone(&guild));
+        let sockets =
+            SocketIo::builder().config(socket_config(settings)).namespace(NAMESPACE, gateway.clone()).build();
+        let api = Api {
+            guild: Arc::clone(&guild),
+            system_key: SystemKey::new(settings.commands_sync_key.reveal()),
+            upload_pace: Pace::default(),
+        };
+
+        let (routes, origins) = (sockets.clone(), settings.cors_origins.clone());
+        let server = HttpServer::new(move || {
+            App::new()
+                // Registered first: the socket path answers for its own origins.
+                .configure(routes.configure())
+                .service(
+                    actix_web::web::scope("")
+                        .wrap(fabric_http::cors(&origins))
+                        .wrap(RequestIds::new(Arc::clone(&clock), Arc::clone(&entropy)))
+                        .wrap(Condition::new(is_measured, fabric_http::Measured))
+                        .configure(fabric_http::configure(api.clone())),
+                )
+        })
+        .on_connect(|connection, _| give_up_on_the_dead(connection))
+        // Events are small, and an aborted poll is to be noticed when it happens.
+        .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
+        .disable_signals()
+        .shutdown_timeout(SHUTDOWN_SECONDS);
+        let wanted = SocketAddr::new(settings.bind, settings.port);
+        let server = server.bind(wanted).map_err(|cause| StartError::Bind { address: wanted, cause })?;
+        let address = server.addrs().first().copied().unwrap_or(wanted);
+        let metrics = recorder
+            .map(|(address, recorder)| {
+                Metrics::serve(address, recorder).map_err(|cause| StartError::Bind { address, cause })
+            })
+            .transpose()?;
+        let server = server.run();
+        let handle = server.handle();
+        let serving = tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        tracing::info!(%address, guild = settings.node_id, "the guild is served");
+        let tasks = vec![
+            serving,
+            tokio::spawn(sweep(store.clone(), Arc::clone(&guild))),
+            tokio::spawn(watch_turns(Arc::clone(&guild))),
+            tokio::spawn(sweep_files(Arc::clone(&guild))),
+        ];
+        Ok(Self { address, guild, store, gateway, sockets, server: handle, metrics, tasks })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The application.
+    pub fn guild(&self) -> &Arc<Guild> {
+        &self.guild
+    }
+
+    /// Disconnects every socket, lets requests finish, and what they wrote be committed and told, closes the
+    /// database, and ends.
+    pub async fn stop(self) {
+        self.sockets.close().await;
+        self.gateway.flush().await;
+        self.server.stop(true).await;
+        if let Some(metrics) = self.metrics {
+            metrics.stop().await;
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+        match tokio::time::timeout(CLOSING, self.store.close()).await {
+            Ok(Ok(())) => tracing::info!("the guild has stopped"),
+            // What was acknowledged is safe all the same.
+            Ok(Err(error)) => tracing::warn!(%error, "the database was not closed"),
+            Err(_) => tracing::warn!("the database was not closed: it did not answer in time"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// A peer that takes nothing for this long is gone, whatever it announced.
+const UNACKNOWLEDGED: Duration = Duration::from_mins(1);
+
+/// Has the kernel end connections whose peer acknowledges nothing: a closed socket's last bytes would keep
+/// it for a quarter of an hour otherwise.
+fn give_up_on_the_dead(connection: &dyn Any) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
+        && let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED))
+    {
+        tracing::debug!(%error, "a connection keeps the system's own time-out");
+    }
+}
+
+/// The limits of spec/4. An agent may join all its channels at once, hence the burst.
+fn socket_config(settings: &Settings) -> SocketConfig {
+    let mut config = SocketConfig::default();
+    if !settings.cors_origins.is_empty() {
+        let mut origins = settings.cors_origins.clone();
+        origins.push("null".to_owned());
+        config.origins = Origins::List(origins);
+    }
+    // The gateway keeps what a client may have to be sent again; the crate's own store has nothing to keep.
+    let mut recovery = Recovery::default();
+    (recovery.max_sockets, recovery.max_events) = (0, 0);
+    config.recovery = Some(recovery);
+    config.event_rate = Some(Rate { per_second: 50, burst: 1_000 });
+    // Many agents may live behind one address, and all come back at once after a restart.
+    config.connect_rate = Some(Rate { per_second: 20, burst: 500 });
+    config
+}
+
+async fn sweep(store: SqlStore, guild: Arc<Guild>) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = store.sweep().await {
+            tracing::warn!(%error, "what has had its day was not swept");
+        }
+        match guild.erase_deleted().await {
+            Ok(0) => {}
+            Ok(texts) => tracing::info!(texts, "texts of deleted messages were erased"),
+            Err(error) => tracing::warn!(%error, "texts of deleted messages were not erased"),
+        }
+    }
+}
+
+/// Nobody blocks a room: silent speakers are skipped (spec/2 section 9).
+async fn watch_turns(guild: Arc<Guild>) {
+    let mut ticks = tokio::time::interval(LEASE_TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match guild.expire_turns().await {
+            Ok(0) => {}
+            Ok(skipped) => tracing::info!(skipped, "silent speakers were skipped"),
+            Err(error) => tracing::warn!(%error, "deadlines were not checked"),
+        }
+    }
+}
