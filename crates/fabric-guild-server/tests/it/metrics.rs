@@ -88,8 +88,8 @@ async fn retries_are_counted_by_their_cause() {
         let lost = async {
             loop {
                 proxy.set(loses);
-                let post = PostMessage::text(name);
-                world.users[0].post(&channel, &post, None).await.expect("it is tried again");
+                let message = PostMessage::text(name);
+                world.users[0].post(&channel, &message, None).await.expect("it is tried again");
                 if value(&exposed(port).await, settled) > Some(0.0) {
                     return;
                 }
