@@ -9,7 +9,9 @@ use fabric_domain::model::{
 };
 use fabric_domain::ports::{Decide, NewChannel, Scope, SettledWakes};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement,
+};
 
 use crate::convert::{self, to_column};
 use crate::entity::{channel, idempotency_key, member, message, presence, read_marker, revision};
@@ -112,6 +114,7 @@ pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Wr
 }
 
 async fn create(db: &impl ConnectionTrait, new: &NewChannel) -> Result<(), Fault> {
+    lock_creation(db, &new.channel.id).await?;
     let row = convert::channel_row(&new.channel, new.turn.as_ref())?;
     channel::Entity::insert(row).exec_without_returning(db).await?;
     let rows = new.members.iter().zip(0..).map(|(new_member, position)| {
@@ -119,6 +122,17 @@ async fn create(db: &impl ConnectionTrait, new: &NewChannel) -> Result<(), Fault
         convert::member_row(&new.channel.id, user_id, *wake_mapped, position, Seq::ZERO)
     });
     member::Entity::insert_many(rows).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Waits until nobody is about to commit a channel with this id, and keeps it so until the transaction ends. A
+/// locking read does that by itself, except on `PostgreSQL`, where it does not see rows that are not committed.
+pub(crate) async fn lock_creation(db: &impl ConnectionTrait, id: &ChannelId) -> Result<(), DbErr> {
+    if db.get_database_backend() == DbBackend::Postgres {
+        let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        let lock = Statement::from_sql_and_values(DbBackend::Postgres, lock, [id.as_str().into()]);
+        db.execute_raw(lock).await?;
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use fabric_domain::ports::Scope;
 use sea_orm::{DatabaseConnection, TransactionTrait};
 use tokio::time::{sleep, timeout};
 
-use crate::apply::News;
+use crate::apply::{News, lock_creation};
 use crate::convert::to_column;
 use crate::fault::Fault;
 use crate::read;
@@ -77,14 +77,17 @@ impl Mark {
         mark
     }
 
-    /// Looks under the channel's lock: while the transaction in question is open it holds that lock, so
-    /// whoever gets it sees how it ended.
+    /// Looks under the channel's lock: while the transaction in question is open it holds that lock (or that of
+    /// its creation), so whoever gets it sees how it ended.
     async fn is_there(&self, connection: &DatabaseConnection) -> Result<bool, Fault> {
         let transaction = connection.begin().await?;
         let scope = Scope { message: self.message.clone(), ..Scope::channel(&self.channel) };
-        let Some(channel) = read::aggregate(&transaction, &scope, read::Lock::ForUpdate).await? else {
-            return Ok(false);
-        };
+        let mut found = read::aggregate(&transaction, &scope, read::Lock::ForUpdate).await?;
+        if found.is_none() {
+            lock_creation(&transaction, &self.channel).await?;
+            found = read::aggregate(&transaction, &scope, read::Lock::ForUpdate).await?;
+        }
+        let Some(channel) = found else { return Ok(false) };
         Ok(match self.message {
             // Ids are unique, so this is certain.
             Some(_) => channel.message.is_some(),

@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 /// What happens to connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +24,12 @@ pub enum Mode {
     LosesCommit,
     /// The next `COMMIT` reaches the server, and its answer nobody; its connection is closed, the others work.
     LosesAnswer,
+    /// The next `COMMIT` reaches the server late, when its connection has long been closed; the others work.
+    DelaysCommit,
 }
+
+/// How late a delayed `COMMIT` is, and how long the server has for it then.
+const DELAY: Duration = Duration::from_millis(500);
 
 /// A proxy on a port of its own. It ends with the runtime.
 #[derive(Debug)]
@@ -103,6 +110,16 @@ impl Link {
                 match self.mode.send_replace(Mode::Open) {
                     Mode::LosesCommit => return Ok(()),
                     Mode::LosesAnswer => self.doomed.store(true, Ordering::SeqCst),
+                    Mode::DelaysCommit => {
+                        tokio::spawn(async move {
+                            sleep(DELAY).await;
+                            // A server that has noticed already has rolled back.
+                            if server.write_all(&buffer[..count]).await.is_ok() {
+                                sleep(DELAY).await;
+                            }
+                        });
+                        return Ok(());
+                    }
                     other => drop(self.mode.send_replace(other)),
                 }
             }
