@@ -13,8 +13,11 @@ mod m20261120_000003_search;
 mod m20261120_000004_files;
 mod m20261120_000005_retention;
 mod m20261120_000006_imports;
+mod search_index;
 
-pub use m20261120_000003_search::fill_search_index;
+pub use search_index::{
+    SearchDocument, complete_search_index, insert_search_documents, suspend_search_index,
+};
 
 /// All migrations, oldest first.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use fabric_domain::model::{
     Revision, Seq, Timestamp, TurnRecord, UserId, WakeDebt,
 };
 use fabric_domain::ports::StoreError;
+use migration::SearchDocument;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection,
@@ -124,6 +125,7 @@ struct Waiting {
     owed_wakes: Queue<owed_wake::ActiveModel>,
     idempotency_keys: Queue<idempotency_key::ActiveModel>,
     files: Queue<file::ActiveModel>,
+    documents: Queue<SearchDocument>,
 }
 
 #[derive(Debug)]
@@ -167,6 +169,7 @@ impl BulkLoad {
         // Only told apart by it, so its upper half may be lost.
         let token = i64::try_from(token >> 1).unwrap_or_default();
         claim(&connection, token, now).await?;
+        migration::suspend_search_index(&connection).await?;
         Ok(Self { connection, token, transaction: None, rows: 0, bytes: 0, waiting: Waiting::default() })
     }
 
@@ -190,11 +193,33 @@ impl BulkLoad {
         push!(self.members, convert::member_row(channel, user, wake_mapped, position, settled), 0)
     }
 
-    /// A message as it is now, without its attachments.
+    /// A message as it is now, without its attachments. It is found by searching once it is
+    /// [numbered](Self::numbered).
     pub async fn message(&mut self, message: &Message) -> Result<(), BulkError> {
         let row = convert::message_row(message)?;
         let bytes = message.content.len() + 80 * message.mentions.len();
         push!(self.messages, row, bytes)
+    }
+
+    /// Where a message that can be found stands among all, and what it is found by.
+    pub async fn numbered(&mut self, message: &Message, number: i64) -> Result<(), BulkError> {
+        match search::search_document(message, number) {
+            Some(document) => self.document(document).await,
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::numbered`].
+    pub(crate) async fn document(&mut self, document: SearchDocument) -> Result<(), BulkError> {
+        let bytes = document.words.len();
+        if self.waiting.documents.push(document, bytes) {
+            // Their messages first: of an id that is there twice, it is the message that is told.
+            let messages = std::mem::take(&mut self.waiting.messages);
+            self.insert(messages).await?;
+            let full = std::mem::take(&mut self.waiting.documents);
+            self.insert_documents(full).await?;
+        }
+        Ok(())
     }
 
     /// What a message keeps of a file, at this place among its attachments.
@@ -283,6 +308,7 @@ impl BulkLoad {
             owed_wakes,
             idempotency_keys,
             files,
+            documents,
         } = std::mem::take(&mut self.waiting);
         self.insert(channels).await?;
         self.insert(members).await?;
@@ -294,16 +320,14 @@ impl BulkLoad {
         self.insert(owed_wakes).await?;
         self.insert(idempotency_keys).await?;
         self.insert(files).await?;
+        self.insert_documents(documents).await?;
         self.commit().await
     }
 
     /// Writes what is left and takes the mark away: the database is complete, and a server may start on it.
     pub async fn finish(mut self) -> Result<(), BulkError> {
         self.flush().await?;
-        let transaction = begin(&self.connection).await?;
-        check(&transaction, self.token, 0).await?;
-        migration::fill_search_index(&transaction).await?;
-        transaction.commit().await?;
+        migration::complete_search_index(&self.connection).await?;
         // Without statistics, the first hours would be spent with plans for empty tables.
         for statement in analyze(self.connection.get_database_backend()) {
             self.connection.execute_unprepared(&statement).await?;
@@ -331,6 +355,10 @@ impl BulkLoad {
         let transaction = begin(&self.connection).await?;
         check(&transaction, self.token, 0).await?;
         clear(&transaction).await?;
+        transaction.commit().await?;
+        migration::complete_search_index(&self.connection).await?;
+        let transaction = begin(&self.connection).await?;
+        check(&transaction, self.token, 0).await?;
         unfinished_import::Entity::delete_by_id(THE_MARK).exec(&transaction).await?;
         transaction.commit().await?;
         let _ = self.connection.close().await;
@@ -347,23 +375,48 @@ impl BulkLoad {
             return Ok(());
         }
         let count = rows.len();
-        let transaction = match self.transaction.take() {
-            Some(transaction) => transaction,
-            None => begin(&self.connection).await?,
-        };
+        let transaction = self.transaction().await?;
         while !rows.is_empty() {
             let left = rows.split_off(length(rows.len()));
             let statement = std::mem::replace(&mut rows, left);
             let inserted = A::Entity::insert_many(statement).exec_without_returning(&transaction).await;
-            inserted.map_err(|error| match error.sql_err() {
-                Some(SqlErr::UniqueConstraintViolation(_)) => {
-                    BulkError::Duplicate(A::Entity::default().table_name())
-                }
-                _ => error.into(),
-            })?;
+            inserted.map_err(|error| duplicate(error, A::Entity::default().table_name()))?;
         }
+        self.keep(transaction, count, bytes).await
+    }
+
+    async fn insert_documents(&mut self, queue: Queue<SearchDocument>) -> Result<(), BulkError> {
+        let Queue { rows, bytes } = queue;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.transaction().await?;
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let (statement, left) = rest.split_at(length(rest.len()));
+            let inserted = migration::insert_search_documents(&transaction, statement).await;
+            inserted.map_err(|error| duplicate(error, "search_documents"))?;
+            rest = left;
+        }
+        self.keep(transaction, rows.len(), bytes).await
+    }
+
+    async fn transaction(&mut self) -> Result<DatabaseTransaction, DbErr> {
+        match self.transaction.take() {
+            Some(transaction) => Ok(transaction),
+            None => begin(&self.connection).await,
+        }
+    }
+
+    /// So much more is in the transaction, which is committed once it is large.
+    async fn keep(
+        &mut self,
+        transaction: DatabaseTransaction,
+        rows: usize,
+        bytes: usize,
+    ) -> Result<(), BulkError> {
         self.transaction = Some(transaction);
-        self.rows += count;
+        self.rows += rows;
         self.bytes += bytes;
         if self.rows >= TRANSACTION_ROWS || self.bytes >= TRANSACTION_BYTES {
             self.commit().await?;
@@ -377,6 +430,13 @@ impl BulkLoad {
         self.bytes = 0;
         transaction.commit().await?;
         Ok(())
+    }
+}
+
+fn duplicate(error: DbErr, table: &'static str) -> BulkError {
+    match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => BulkError::Duplicate(table),
+        _ => error.into(),
     }
 }
 
@@ -409,7 +469,7 @@ async fn claim(connection: &DatabaseConnection, token: i64, now: Timestamp) -> R
     } else if let Some(table) = occupied(&transaction).await? {
         return Err(BulkError::NotEmpty(table));
     } else {
-        // It is made from the messages, and none are there.
+        // What is left there of messages that are not.
         search::forget_all(&transaction).await?;
     }
     let mark = unfinished_import::ActiveModel {

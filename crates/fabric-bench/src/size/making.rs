@@ -66,6 +66,12 @@ pub(super) fn created_at(channel: usize, seq: u64, last_seq: u64) -> Timestamp {
     Timestamp(NOW - YEARS + place.unwrap_or_default() + i64::try_from(channel).unwrap_or_default())
 }
 
+/// Where a message stands among all: in the order of time, across channels.
+fn place(channel: usize, created_at: Timestamp) -> i64 {
+    let channels = i64::try_from(CHANNELS).unwrap_or(i64::MAX);
+    (created_at.0 - NOW + YEARS + 1) * channels + i64::try_from(channel).unwrap_or_default()
+}
+
 /// Fills an empty database with so many messages.
 pub(super) async fn make(url: &str, messages: u64) -> Outcome<Guild> {
     let failed = |error: BulkError| format!("no guild: {error}");
@@ -114,6 +120,7 @@ async fn fill(load: &mut BulkLoad, messages: u64) -> Result<Guild, BulkError> {
                 ack: None,
             };
             load.message(&message).await?;
+            load.numbered(&message, place(number, created_at)).await?;
         }
         channels.push(Made { id, last_seq });
     }

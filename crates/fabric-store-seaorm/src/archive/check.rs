@@ -28,7 +28,8 @@ pub(super) enum Row {
     Channel(Box<Channel>, Option<Box<TurnRecord>>),
     /// In which channel, the how-manieth, who, whether they are mapped, up to where their wakes are settled.
     Member(ChannelId, u64, UserId, bool, Seq),
-    Message(Box<Message>),
+    /// And its number among those that can be found.
+    Message(Box<Message>, Option<i64>),
     /// Of which message, in which channel, at which place.
     Attachment(MessageId, ChannelId, u64, Attachment),
     /// Of which message, the how-manieth, and when that was deleted.
@@ -149,13 +150,20 @@ impl Checker {
         if self.last_message.as_ref() != Some(&line.channel_id) {
             self.last_message = Some(line.channel_id.clone());
         }
+        let number = line.number;
+        if number.is_some_and(|number| number < 1) {
+            return Err("number is less than 1".to_owned());
+        }
+        if number.is_some() && line.is_note() {
+            return Err("a note of a command has no number: it is not found".to_owned());
+        }
         let message = line.into_message(facts.guild.clone());
         id("id", message.id.as_str())?;
         id("authorUserId", message.author.as_str())?;
         if let Some(answered) = &message.reply_to {
             id("replyTo", answered.as_str())?;
         }
-        Ok(Row::Message(Box::new(message)))
+        Ok(Row::Message(Box::new(message), number))
     }
 
     /// After the last message.

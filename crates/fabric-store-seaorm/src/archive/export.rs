@@ -30,6 +30,7 @@ use crate::fault::Fault;
 use crate::files;
 use crate::migrate::{self, SchemaError};
 use crate::read;
+use crate::search;
 
 /// Messages of one query.
 const PAGE: i64 = 1_000;
@@ -263,13 +264,15 @@ impl Exporter<'_> {
                     .filter(message::Column::Seq.gt(after))
                     .filter(message::Column::Seq.lte(to))
                     .order_by_asc(message::Column::Seq);
+                let mut numbers = search::numbers(&self.snapshot, &id, after, to).await?;
                 let line = |row| {
                     let message = convert::message(row)?;
                     if message.guild_id != guild {
                         let what = format!("the message {} is of another guild than its channel", message.id);
                         return Err(Fault::Inconsistent(what));
                     }
-                    Ok(MessageLine::new(message))
+                    let number = numbers.remove(message.id.as_str());
+                    Ok(MessageLine::new(message).numbered(number))
                 };
                 self.each(Part::Messages, writer, rows, line, Checker::message).await?;
                 after = to;

@@ -204,6 +204,9 @@ pub(super) struct MessageLine {
     deleted_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ack: Option<AckOfLine>,
+    /// Where it stands among all messages that can be found, in the order of storing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) number: Option<i64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -244,7 +247,16 @@ impl MessageLine {
             edited_at,
             deleted_at,
             ack,
+            number: None,
         }
+    }
+
+    pub(super) fn numbered(self, number: Option<i64>) -> Self {
+        Self { number, ..self }
+    }
+
+    pub(super) fn is_note(&self) -> bool {
+        self.ack.is_some()
     }
 
     pub(super) fn into_message(self, guild_id: GuildId) -> Message {

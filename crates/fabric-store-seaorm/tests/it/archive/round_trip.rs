@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use fabric_domain::model::Author;
+use fabric_domain::model::{Author, ChannelId, XType};
 use fabric_domain::ports::{Clock, Publisher};
-use fabric_domain::services::Post;
+use fabric_domain::rules::search::Query;
+use fabric_domain::services::{CreateChannel, Find, Post};
 use fabric_store_seaorm::archive::Part;
 use fabric_store_seaorm::bulk::TABLES;
 use fabric_testkit::{MemoryBytes, Recorder};
@@ -17,7 +18,12 @@ use super::{export, export_with, import, import_with, no_bytes, parts, unusual, 
 use crate::databases::{self, Fresh};
 use crate::walk::Side;
 
-on_each_database!(an_export_beside_writers_is_of_one_moment, no_table_is_forgotten, an_empty_guild_moves_too,);
+on_each_database!(
+    an_export_beside_writers_is_of_one_moment,
+    no_table_is_forgotten,
+    an_empty_guild_moves_too,
+    a_search_finds_in_the_order_of_storing_also_after_a_move,
+);
 
 /// Steps before the move, and after it.
 const BEFORE: u32 = 250;
@@ -198,4 +204,44 @@ async fn an_empty_guild_moves_too(fresh: Fresh) {
     let summary = import(&target, folder.path()).await.unwrap();
     assert_eq!(summary.bytes, 0);
     target.store(Arc::new(Recorder::default())).await;
+}
+
+/// Also where the clock was set back meanwhile, so that ids are in another order.
+async fn a_search_finds_in_the_order_of_storing_also_after_a_move(target: Fresh) {
+    let (source, folder) = (databases::sqlite(), tempfile::tempdir().unwrap());
+    let store = source.store(Arc::new(Recorder::default())).await;
+    let before = Side::new("before", store, Arc::new(Recorder::default()), 7);
+    let user = before.guild.human("a");
+    let mut rooms = Vec::new();
+    for name in ["one", "two"] {
+        let room = before.guild.guild.create_channel(&user, CreateChannel::new(name, XType::General)).await;
+        rooms.push(room.unwrap().channel.id);
+    }
+    for (text, room) in [("word 1", 1), ("word 2", 0), ("word 3", 1), ("word 4", 0)] {
+        post(&before, &rooms[room], text).await;
+        before.guild.clock.advance_seconds(-3_600);
+    }
+    assert_eq!(found(&before).await, ["word 4", "word 3", "word 2", "word 1"]);
+
+    export(&source, &folder.path().join("archive")).await.unwrap();
+    import(&target, &folder.path().join("archive")).await.unwrap();
+    let store = target.store(Arc::new(Recorder::default())).await;
+    let after = Side::new("after", store, Arc::new(Recorder::default()), 7);
+    assert_eq!(found(&after).await, found(&before).await);
+    // Numbers go on where they were.
+    after.guild.entropy.begin_at(1_000_000);
+    post(&after, &rooms[1], "word 5").await;
+    assert_eq!(found(&after).await, ["word 5", "word 4", "word 3", "word 2", "word 1"]);
+}
+
+async fn post(side: &Side, room: &ChannelId, text: &str) {
+    let author = Author::User(side.guild.human("a"));
+    side.guild.guild.post(&author, room, Post::text(text), None).await.unwrap();
+}
+
+async fn found(side: &Side) -> Vec<String> {
+    let find =
+        Find { query: Query::parse("word").unwrap(), channel: None, author: None, before: None, limit: 9 };
+    let hits = side.guild.guild.search(&side.guild.human("a"), find).await.unwrap();
+    hits.hits.into_iter().map(|hit| hit.message.content).collect()
 }
