@@ -119,9 +119,13 @@ impl Gateway {
     }
 
     async fn tell_presence(&self, session: &Session) {
-        // A courtesy: without the database nobody is told, and nothing else goes wrong.
-        if let Ok(presence) = self.guild.presence(session.user()).await {
-            self.hub.tell_presence(&presence);
+        loop {
+            let changes = self.hub.presence_changes(session.user());
+            // A courtesy: without the database nobody is told, and nothing else goes wrong.
+            let Ok(presence) = self.guild.presence(session.user()).await else { return };
+            if self.hub.tell_presence_unless_changed(&presence, changes) {
+                return;
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ use crate::unconfirmed::Arrived;
 
 /// Channels are spread over this many rooms' locks and delivering tasks.
 const SHARDS: usize = 4;
+/// How many counters all users share that say whether somebody's presence has changed.
+const PRESENCES: usize = 256;
 /// Commits that may wait for a delivering task; past it, committing waits. Delivery itself waits for nobody.
 const QUEUE: usize = 4_096;
 /// How long a client may be away and still come back to its session, in milliseconds (spec/4).
@@ -37,8 +39,8 @@ pub struct Hub {
     shards: Vec<Shard>,
     users: Mutex<HashMap<UserId, Vec<Present>>>,
     /// Held while everybody is told of a presence, so that who hears that somebody went hears it before that they
-    /// came back.
-    telling: Mutex<()>,
+    /// came back. Counts what users said of themselves, by a hash of their ids.
+    telling: Mutex<[u64; PRESENCES]>,
     /// Wakes that have arrived and are not yet noted as settled. At most one entry for each member of each channel,
     /// and emptied every second.
     settled: Mutex<HashMap<(ChannelId, UserId), Seq>>,
@@ -82,7 +84,7 @@ impl Hub {
         let hub = Arc::new(Self {
             shards,
             users: Mutex::default(),
-            telling: Mutex::default(),
+            telling: Mutex::new([0; PRESENCES]),
             settled: Mutex::default(),
             parked: Mutex::default(),
             metrics: Metrics::new(),
@@ -110,11 +112,7 @@ impl Hub {
     }
 
     fn shard(&self, channel: &ChannelId) -> &Shard {
-        let mut hasher = DefaultHasher::new();
-        channel.hash(&mut hasher);
-        // The remainder fits whatever a `usize` is.
-        let place = usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or_default();
-        &self.shards[place]
+        &self.shards[place(channel, SHARDS)]
     }
 
     /// Does something with the room of a channel under its lock; nothing is called back from in there.
@@ -418,10 +416,31 @@ impl Hub {
         }
     }
 
-    /// Tells everybody what a user said of themselves, and whether they are connected. Who is away for a moment
+    /// Tells everybody what a user just said of themselves, and whether they are connected. Who is away for a moment
     /// gets it on coming back.
     pub(crate) fn tell_presence(&self, presence: &Presence) {
-        let _one_after_another = self.telling.lock();
+        let mut changes = self.telling.lock();
+        changes[place(&presence.user_id, PRESENCES)] += 1;
+        self.tell_everybody(presence);
+    }
+
+    /// What to give [`Self::tell_presence_unless_changed`]; to be asked for before the presence is read.
+    pub(crate) fn presence_changes(&self, user: &UserId) -> u64 {
+        self.telling.lock()[place(user, PRESENCES)]
+    }
+
+    /// As [`Self::tell_presence`], of what was read some time ago; answers whether it may still be so. Otherwise nobody
+    /// is told: the older one would be the last that everybody hears.
+    pub(crate) fn tell_presence_unless_changed(&self, presence: &Presence, changes: u64) -> bool {
+        let now = self.telling.lock();
+        let is_current = now[place(&presence.user_id, PRESENCES)] == changes;
+        if is_current {
+            self.tell_everybody(presence);
+        }
+        is_current
+    }
+
+    fn tell_everybody(&self, presence: &Presence) {
         let change = PresenceChanged {
             user_id: presence.user_id.clone(),
             status: presence.status,
@@ -429,6 +448,14 @@ impl Hub {
         };
         self.tell(&self.everybody(), encode(event::PRESENCE, &change).as_ref());
     }
+}
+
+/// One of so many places.
+fn place(id: &impl Hash, places: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    // The remainder fits whatever a `usize` is.
+    usize::try_from(hasher.finish() % places as u64).unwrap_or_default()
 }
 
 /// How many of these are connected.
@@ -462,5 +489,24 @@ impl Online for Hub {
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub").field("sockets", &self.socket_count()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fabric_domain::model::PresenceStatus;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_read_before_a_user_said_something_else_is_not_told_after_it() {
+        let hub = Hub::start();
+        let said = |status| Presence { user_id: "alice".into(), status, source: None, updated_at: None };
+        let changes = hub.presence_changes(&"alice".into());
+        assert!(hub.tell_presence_unless_changed(&said(PresenceStatus::Idle), changes));
+        hub.tell_presence(&said(PresenceStatus::Busy));
+        assert!(!hub.tell_presence_unless_changed(&said(PresenceStatus::Idle), changes));
+        let changes = hub.presence_changes(&"alice".into());
+        assert!(hub.tell_presence_unless_changed(&said(PresenceStatus::Busy), changes));
     }
 }
