@@ -10,6 +10,8 @@ use fabric_domain::model::FileId;
 pub(crate) const PART: &str = ".part";
 /// The file that says whose folder this is.
 const OWNER: &str = ".fabric-guild";
+/// What its second line begins with, before seconds since 1970.
+const DATABASE: &str = "database made at ";
 /// The longest id that becomes a name.
 const MAX_ID: usize = 80;
 
@@ -48,21 +50,33 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whose folder this is; from now on `guild`'s when it was nobody's.
-    pub(crate) fn owner(&self, guild: &str) -> io::Result<String> {
-        let note = self.0.join(OWNER);
-        match fs::read_to_string(&note) {
-            Ok(owner) if !owner.trim().is_empty() => return Ok(owner.trim().to_owned()),
-            // Empty: the power went while it was written.
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+    /// Whose folder this is, where that is noted: the guild, and when its database was made.
+    pub(crate) fn owner(&self) -> io::Result<Option<(String, Option<i64>)>> {
+        let note = match fs::read_to_string(self.0.join(OWNER)) {
+            Ok(note) => note,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
-        }
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&note)?;
-        writeln!(file, "{guild}")?;
+        };
+        let mut lines = note.lines().map(str::trim);
+        let guild = lines.next().unwrap_or_default().to_owned();
+        let database = lines.next().and_then(|line| line.strip_prefix(DATABASE)?.parse().ok());
+        // Empty: somebody else's work, since ours is whole or not there.
+        Ok((!guild.is_empty()).then_some((guild, database)))
+    }
+
+    /// Notes whose folder this is, in place of what was noted.
+    pub(crate) fn note(&self, guild: &str, database: i64) -> io::Result<()> {
+        // Several replicas may do so at once.
+        let part = self.0.join(format!("{OWNER}.{}{PART}", std::process::id()));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&part)?;
+        writeln!(file, "{guild}\n{DATABASE}{database}")?;
         file.sync_all()?;
-        self.sync()?;
-        Ok(guild.to_owned())
+        fs::rename(&part, self.0.join(OWNER))?;
+        self.sync()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(crate) fn paths(&self, id: &FileId) -> Option<Paths> {

@@ -4,8 +4,8 @@
 //! forced to the disk, and counts as complete when the folder's entry was, too. So whatever the process or the
 //! power does, `<id>` is whole or not there.
 //!
-//! A folder belongs to one guild, which is noted in it: two guilds in one folder would take each other's files
-//! for garbage. Several replicas of one guild may share one.
+//! A folder belongs to one guild and its database, which is noted in it: two in one folder would take each other's
+//! files for garbage. Several replicas of one guild may share one.
 
 mod draft;
 mod folder;
@@ -47,12 +47,32 @@ pub enum FolderError {
         /// Whose it is.
         owner: String,
     },
+    /// It holds the files of another database, to which they would be garbage.
+    #[error(
+        "the folder for files, {folder}, belongs to another database of this guild: look at DB_URL and FILE_DIR; if that \
+         database is gone for good, remove the folder, or only the file .fabric-guild in it to have what is unknown swept"
+    )]
+    OfAnotherDatabase {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+impl FolderError {
+    /// A stable code, for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unusable { .. } => "files_unavailable",
+            Self::OfAnother { .. } | Self::OfAnotherDatabase { .. } => "files_of_another",
+        }
+    }
 }
 
 /// Files in a folder. Clones are the same folder.
 #[derive(Debug, Clone)]
 pub struct DiskFiles {
     folder: Arc<Folder>,
+    guild: GuildId,
 }
 
 impl DiskFiles {
@@ -60,11 +80,33 @@ impl DiskFiles {
     pub fn open(folder: &Path, guild: &GuildId) -> Result<Self, FolderError> {
         let unusable = |cause| FolderError::Unusable { folder: folder.to_owned(), cause };
         let opened = Folder::open(folder).map_err(unusable)?;
-        let owner = opened.owner(guild.as_str()).map_err(unusable)?;
-        if owner != guild.as_str() {
-            return Err(FolderError::OfAnother { folder: folder.to_owned(), owner });
+        match opened.owner().map_err(unusable)? {
+            Some((owner, _)) if owner != guild.as_str() => {
+                Err(FolderError::OfAnother { folder: folder.to_owned(), owner })
+            }
+            _ => Ok(Self { folder: Arc::new(opened), guild: guild.clone() }),
         }
-        Ok(Self { folder: Arc::new(opened) })
+    }
+
+    /// Sees to it that the folder is that of this database, which was made at `made_at` (seconds since 1970); from
+    /// now on it is, when it was nobody's. Without it a sweep might take the files of another one for garbage.
+    pub fn belong_to(&self, made_at: i64) -> Result<(), FolderError> {
+        match self.folder.owner().map_err(|cause| self.unusable(cause))? {
+            Some((_, Some(database))) if database != made_at => {
+                Err(FolderError::OfAnotherDatabase { folder: self.folder.path().to_owned() })
+            }
+            Some((_, Some(_))) => Ok(()),
+            Some((_, None)) | None => self.hand_over_to(made_at),
+        }
+    }
+
+    /// From now on the folder is that of this database: the guild has moved there.
+    pub fn hand_over_to(&self, made_at: i64) -> Result<(), FolderError> {
+        self.folder.note(self.guild.as_str(), made_at).map_err(|cause| self.unusable(cause))
+    }
+
+    fn unusable(&self, cause: io::Error) -> FolderError {
+        FolderError::Unusable { folder: self.folder.path().to_owned(), cause }
     }
 }
 

@@ -10,6 +10,7 @@ use fabric_files::{DiskFiles, FolderError};
 use fabric_store_seaorm::archive::{
     self, ArchiveError, ExportOptions, ImportOptions, Progress, Step, Summary,
 };
+use fabric_store_seaorm::migrate;
 
 use crate::cli::{FAILURE, fail, say};
 use crate::config::Settings;
@@ -26,8 +27,16 @@ fn files(settings: &Settings) -> Result<DiskFiles, FolderError> {
 pub(crate) async fn export(settings: &Settings, to: &Path) -> ExitCode {
     let files = match files(settings) {
         Ok(files) => files,
-        Err(error) => return fail(FAILURE, &error),
+        Err(error) => return refuse(&error),
     };
+    let made_at = match migrate::made_at(settings.db_url.reveal()).await {
+        Ok(made_at) => made_at,
+        Err(error) => return finish("exported", Err(error.into())),
+    };
+    // Of files that are elsewhere the archive would only say that they are missing.
+    if let Err(error) = files.belong_to(made_at) {
+        return refuse(&error);
+    }
     let options = ExportOptions {
         guild: GuildId::new(&settings.node_id),
         now: SystemClock.now(),
@@ -39,7 +48,7 @@ pub(crate) async fn export(settings: &Settings, to: &Path) -> ExitCode {
 pub(crate) async fn import(settings: &Settings, from: &Path) -> ExitCode {
     let files = match files(settings) {
         Ok(files) => Arc::new(files),
-        Err(error) => return fail(FAILURE, &error),
+        Err(error) => return refuse(&error),
     };
     let options = ImportOptions {
         guild: GuildId::new(&settings.node_id),
@@ -47,8 +56,23 @@ pub(crate) async fn import(settings: &Settings, from: &Path) -> ExitCode {
         token: SystemEntropy.seed().0,
         now: SystemClock.now(),
     };
-    let done = archive::import(settings.db_url.reveal(), from, &options, files, Arc::new(show)).await;
-    finish("imported", done)
+    let (url, bytes) = (settings.db_url.reveal(), Arc::clone(&files) as _);
+    let done = archive::import(url, from, &options, bytes, Arc::new(show)).await;
+    if done.is_err() {
+        return finish("imported", done);
+    }
+    match migrate::made_at(url).await {
+        // They have moved with the guild.
+        Ok(made_at) => match files.hand_over_to(made_at) {
+            Ok(()) => finish("imported", done),
+            Err(error) => refuse(&error),
+        },
+        Err(error) => finish("imported", Err(error.into())),
+    }
+}
+
+fn refuse(error: &FolderError) -> ExitCode {
+    fail(FAILURE, &format!("{error} ({})", error.code()))
 }
 
 fn finish(verb: &str, done: Result<Summary, ArchiveError>) -> ExitCode {

@@ -100,6 +100,17 @@ async fn step(url: &str, step: Step) -> Result<Vec<String>, SchemaError> {
     list(&connection).await
 }
 
+/// When the database's schema was first made, in seconds since 1970; a backup and its copies share it. What is kept
+/// beside a database, such as the bytes of files, is told by it from what belongs to another one.
+pub async fn made_at(url: &str) -> Result<i64, SchemaError> {
+    let connection = connect::open(url, Purpose::Migrating, 1).await?;
+    refuse_newer(&connection).await?;
+    let first = Migrator::migrations().first().map(|first| first.name().to_owned()).unwrap_or_default();
+    let made = seaql_migrations::Entity::find_by_id(first).one(&connection).await;
+    let _ = connection.close().await;
+    made?.map(|made| made.applied_at).ok_or(SchemaError::Old(Migrator::migrations().len()))
+}
+
 /// How many migrations are missing.
 pub(crate) async fn pending(connection: &DatabaseConnection) -> Result<usize, SchemaError> {
     refuse_newer(connection).await?;

@@ -23,10 +23,28 @@ fabric_testkit::file_bytes_contract_tests!(open);
 #[test]
 fn a_folder_belongs_to_one_guild() {
     let folder = tempfile::tempdir().unwrap();
-    files(&folder);
+    files(&folder).belong_to(1_000).unwrap();
     files(&folder);
     let refused = DiskFiles::open(folder.path(), &GuildId::new("south")).unwrap_err();
     assert!(matches!(&refused, FolderError::OfAnother { owner, .. } if owner == "north"), "{refused}");
+}
+
+#[test]
+fn a_folder_belongs_to_one_database_until_the_guild_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    files(&folder).belong_to(1_000).unwrap();
+    files(&folder).belong_to(1_000).unwrap();
+    let refused = files(&folder).belong_to(2_000).unwrap_err();
+    assert!(matches!(refused, FolderError::OfAnotherDatabase { .. }), "{refused}");
+    files(&folder).hand_over_to(2_000).unwrap();
+    files(&folder).belong_to(2_000).unwrap();
+    files(&folder).belong_to(1_000).unwrap_err();
+    DiskFiles::open(folder.path(), &GuildId::new("south")).unwrap_err();
+
+    // One that nothing but the guild is known of.
+    fs::write(folder.path().join(".fabric-guild"), "north\n").unwrap();
+    files(&folder).belong_to(1_000).unwrap();
+    files(&folder).belong_to(2_000).unwrap_err();
 }
 
 #[test]

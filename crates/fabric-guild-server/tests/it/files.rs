@@ -12,7 +12,7 @@ use fabric_client::GuildClient;
 use fabric_client::model::ChannelId;
 use fabric_domain::model::{File, FileId};
 use fabric_domain::ports::FileStore;
-use fabric_store_seaorm::SqlStore;
+use fabric_store_seaorm::{SqlStore, migrate};
 use fabric_testkit::servers;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::report;
-use crate::world::World;
+use crate::world::{World, patiently};
 
 /// How often the server is killed; `FABRIC_CRASH_ROUNDS` says otherwise for long runs.
 const ROUNDS: usize = 4;
@@ -45,6 +45,34 @@ async fn rows_and_bytes_survive_a_crash_together_on_postgres() {
     crash(&servers::postgres().url).await;
 }
 
+/// A server that is started on a new database by mistake would take all files for garbage.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_another_database_leaves_the_files_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+    let (right, wrong) = (url("guild.db"), url("wrong.db"));
+    let files = folder.path().join("files");
+    let mut world = World::start(&right, &right).await;
+    world.set("FILE_DIR", files.to_str().expect("a path of text"));
+    world.boot();
+    world.kill();
+    // Databases are told apart by the second that they were made in.
+    while migrate::made_at(&right).await.unwrap() == now() {
+        sleep(Duration::from_millis(50)).await;
+    }
+    let said = world.run(&["serve"], &wrong).unwrap_err();
+    assert!(said.contains("belongs to another database of this guild"), "{said}");
+    let said = world.run(&["export", "--to", "archive"], &wrong).unwrap_err();
+    assert!(said.contains("(files_of_another)"), "{said}");
+    // With the right one, everything is as it was.
+    world.boot();
+    world.stop().await;
+}
+
+fn now() -> i64 {
+    UNIX_EPOCH.elapsed().expect("a clock that is right").as_secs().cast_signed()
+}
+
 /// What was acknowledged: the uploader and the content of every file.
 type Acknowledged = BTreeMap<FileId, (usize, Vec<u8>)>;
 
@@ -65,6 +93,7 @@ async fn crash(db_url: &str) {
             let (channel, acknowledged, done) = (channel.clone(), Arc::clone(&acknowledged), done.clone());
             uploaders.spawn(async move { work(&user, &channel, n, &acknowledged, &done).await });
         }
+        drop(done);
         // A different moment each time: somewhere in the work that follows so many answers.
         for _ in 0..=chance.hash_one(round) % 20 {
             finished.recv().await.expect("uploads go on");
@@ -85,7 +114,7 @@ async fn crash(db_url: &str) {
     // All that is there can be read.
     let sample: Vec<_> = acknowledged.lock().clone().into_iter().take(20).collect();
     for (id, (uploader, content)) in sample {
-        let downloaded = world.users[uploader % world.users.len()].download(&id).await;
+        let downloaded = patiently(|| world.users[uploader % world.users.len()].download(&id)).await;
         let bytes = downloaded.unwrap_or_else(|error| panic!("{id}: {error}\n{}", world.log())).bytes().await;
         assert!(content == bytes.unwrap(), "{id} has other bytes");
     }
@@ -103,15 +132,24 @@ async fn work(
 ) {
     for n in 0_usize.. {
         let content = format!("{worker}-{n} ").repeat(1 + 9_999 * (n % 4)).into_bytes();
-        let Ok(file) = user.upload("a.txt", "text/plain", &content).await else { return };
+        // Whoever answers that it is too busy is not gone.
+        let file = match user.upload("a.txt", "text/plain", &content).await {
+            Ok(file) => file,
+            Err(error) if error.status().is_some() => {
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            Err(_) => return,
+        };
         assert_eq!(file.size, content.len() as u64);
         acknowledged.lock().insert(file.id.clone(), (worker, content));
         let post = PostMessage { attachment_ids: vec![file.id], ..PostMessage::default() };
         // Channel members may read it then.
-        if user.post(channel, &post, None).await.is_err() {
-            return;
+        match user.post(channel, &post, None).await {
+            Ok(_) => drop(done.send(())),
+            Err(error) if error.status().is_some() => {}
+            Err(_) => return,
         }
-        let _ = done.send(());
     }
 }
 
