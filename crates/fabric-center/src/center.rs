@@ -10,7 +10,7 @@ use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ActiveValue::Set, ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbErr,
-    EntityTrait as _, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
+    EntityTrait as _, RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use sea_orm_migration::MigratorTrait as _;
 
@@ -134,10 +134,31 @@ async fn connect(url: &str) -> Result<DatabaseConnection, OpenError> {
             .journal_mode(SqliteJournalMode::Wal)
             // An answer means that the change survives a power cut.
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
+            .busy_timeout(Duration::from_secs(15))
             .foreign_keys(true)
     });
-    Ok(Database::connect(options).await?)
+    // Making a new file one with a log takes a lock that SQLite does not wait for: of programs that start at once
+    // on no database yet, all but one are refused.
+    let mut tries = 0;
+    loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_busy(&error) && tries < 200 => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+            connected => return Ok(connected?),
+        }
+    }
+}
+
+/// Whether somebody else has locked the database (`SQLITE_BUSY`, in any of its kinds).
+fn is_busy(error: &DbErr) -> bool {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 /// The file of a database address, unless the database is in memory.

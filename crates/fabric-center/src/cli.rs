@@ -198,10 +198,12 @@ async fn node(center: &Center, command: NodeCommand) -> Result<Value, CommandErr
 
 async fn serve(center: &Center) -> Result<(), CommandError> {
     let (server, address) = center.server()?;
+    // Before anybody is told that it runs: from now on a signal means a clean stop.
+    let stopped = stopped();
     tracing::info!(%address, "Center listens");
     let stop = server.handle();
     let signals = tokio::spawn(async move {
-        wait_for_signal().await;
+        stopped.await;
         tracing::info!("stopping");
         stop.stop(true).await;
     });
@@ -210,20 +212,24 @@ async fn serve(center: &Center) -> Result<(), CommandError> {
     Ok(outcome?)
 }
 
-/// Interrupt, or the terminate signal of process managers.
-async fn wait_for_signal() {
+/// Listens, from the call on, for an interrupt, or the terminate signal of process managers; the future waits for it.
+fn stopped() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)))
+    };
+    async move {
+        #[cfg(unix)]
+        if let Ok((mut interrupted, mut terminated)) = signals {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Log lines go to stderr: stdout is for answers. Commands other than `serve` only say what went wrong.

@@ -1,6 +1,7 @@
 //! Sub-commands.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -114,12 +115,18 @@ async fn serve(settings: &Settings) -> ExitCode {
         Ok(center) => Arc::new(center),
         Err(error) => return fail(USAGE, &error),
     };
-    let node = match Node::start(settings, Arc::clone(&center) as _).await {
+    // Before anybody is told that it runs: from now on a signal means a clean stop.
+    let mut stopped = pin!(stopped());
+    let started = tokio::select! {
+        started = Node::start(settings, Arc::clone(&center) as _) => started,
+        () = &mut stopped => return ExitCode::SUCCESS,
+    };
+    let node = match started {
         Ok(node) => node,
         Err(error) => return fail(FAILURE, &error),
     };
     let _registration = center.register_in_background(None, &settings.public_endpoint);
-    stopped().await;
+    stopped.await;
     node.stop().await;
     ExitCode::SUCCESS
 }
@@ -147,20 +154,23 @@ async fn migrate(settings: &Settings, step: Migrate) -> ExitCode {
     }
 }
 
-/// Waits for the signal to stop: `Ctrl-C`, or `SIGTERM`.
-pub(crate) async fn stopped() {
-    let interrupted = tokio::signal::ctrl_c();
+/// Listens, from the call on, for the signal to stop: `Ctrl-C`, or `SIGTERM`; the future waits for it.
+pub(crate) fn stopped() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+        signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)))
+    };
+    async move {
+        #[cfg(unix)]
+        if let Ok((mut interrupted, mut terminated)) = signals {
             tokio::select! {
-                _ = interrupted => {}
+                _ = interrupted.recv() => {}
                 _ = terminated.recv() => {}
             }
             return;
         }
+        // Without a signal handler there is nothing to wait for but the end of the process.
+        let _ = tokio::signal::ctrl_c().await;
     }
-    // Without a signal handler there is nothing to wait for but the end of the process.
-    let _ = interrupted.await;
 }

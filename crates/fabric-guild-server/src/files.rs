@@ -8,6 +8,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often files that had their day are removed.
 const EXPIRE_EVERY: Duration = Duration::from_mins(10);
+/// When the next sweep comes after one that failed.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(30);
 /// How often rows and bytes are compared. That looks at every file.
 const RECONCILE_EVERY: Duration = Duration::from_hours(1);
 
@@ -22,6 +24,11 @@ pub(crate) async fn sweep_files(guild: Arc<Guild>) {
             _ = expire.tick() => guild.expire_files().await,
             _ = reconcile.tick() => guild.reconcile_files().await,
         };
+        if swept.is_err() {
+            for ticks in [&mut expire, &mut reconcile] {
+                ticks.reset_after(AFTER_A_FAILURE);
+            }
+        }
         tell(swept);
     }
 }

@@ -16,7 +16,7 @@ use fabric_domain::services::{Guild, Limits, Ports};
 use fabric_files::{DiskFiles, FolderError};
 use fabric_http::{Api, Pace, RequestIds, SystemKey};
 use fabric_realtime::{Gateway, Hub};
-use fabric_store_seaorm::{SchemaError, SqlStore};
+use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -80,6 +80,7 @@ impl Node {
         let publisher = Arc::clone(&hub) as Arc<dyn Publisher>;
         let store =
             SqlStore::open(settings.db_url.reveal(), settings.db_sync, Arc::clone(&clock), publisher).await?;
+        files.belong_to(migrate::made_at(settings.db_url.reveal()).await?)?;
         let ports = Ports {
             store: Arc::new(store.clone()),
             files: Arc::new(files),
@@ -118,6 +119,7 @@ impl Node {
                 )
         })
         .on_connect(|connection, _| give_up_on_the_dead(connection))
+        .keep_alive(KEEP_ALIVE)
         // Events are small, and an aborted poll is to be noticed when it happens.
         .tcp_nodelay(true)
         .h1_allow_half_closed(false)
@@ -184,6 +186,10 @@ impl std::fmt::Debug for Node {
         f.debug_struct("Node").field("address", &self.address).finish_non_exhaustive()
     }
 }
+
+/// How long a connection may rest between two requests: longer than proxies and clients let theirs, so that it is they
+/// who close it, and never we while a request is on its way.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A peer that takes nothing for this long is gone, whatever it announced.
 const UNACKNOWLEDGED: Duration = Duration::from_mins(1);

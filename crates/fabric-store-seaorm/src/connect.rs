@@ -2,17 +2,22 @@
 
 use std::io::ErrorKind;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fabric_domain::ports::StoreError;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection, Executor};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use tokio::time::sleep;
 
 use crate::fault::Fault;
 
 /// How long one may wait for a connection.
 const ACQUIRE: Duration = Duration::from_secs(3);
+/// How long the first connection may take: a server that starts together with its database waits for it a little.
+const FIRST: Duration = Duration::from_secs(15);
+/// How long to wait before it is tried again.
+const AGAIN: Duration = Duration::from_millis(25);
 /// How long a connection may take to say that it is well when it is given back. Without a limit, one whose
 /// server has silently gone would stay where nobody can use it.
 const RELEASE: Duration = Duration::from_secs(3);
@@ -90,7 +95,19 @@ pub(crate) async fn open(
         Kind::MySql => mysql(&mut options, purpose),
         Kind::Postgres => postgres(&mut options, purpose),
     }
-    Database::connect(options).await.map_err(|error| Fault::from(error).into())
+    let began = Instant::now();
+    loop {
+        let fault = match Database::connect(options.clone()).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => Fault::from(error),
+        };
+        // Making a new file one with a log takes a lock that `SQLite` does not wait for.
+        let may_pass = fault.is_busy() || fault.is_late();
+        if !may_pass || began.elapsed() + ACQUIRE > FIRST {
+            return Err(fault.into());
+        }
+        sleep(AGAIN).await;
+    }
 }
 
 /// Creates the file for its owner only, when it is not there: it holds what people tell each other in private.

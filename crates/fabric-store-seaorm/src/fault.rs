@@ -4,6 +4,7 @@ use fabric_domain::model::Refusal;
 use fabric_domain::ports::{StoreError, UpdateError};
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::sqlx::mysql::MySqlDatabaseError;
+use sea_orm::sqlx::sqlite::SqliteError;
 use sea_orm::{DbErr, RuntimeErr};
 
 /// A failure of the database or of what it holds.
@@ -63,6 +64,19 @@ impl Fault {
             },
             _ => false,
         }
+    }
+
+    /// Whether no connection was to be had in time: the database is slow, or not there yet.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self, Self::Late(_) | Self::Database(DbErr::ConnectionAcquire(_)))
+            || matches!(self.sqlx(), Some(SqlxError::PoolTimedOut))
+    }
+
+    /// Whether somebody else has locked the `SQLite` file (`SQLITE_BUSY`, in any of its kinds).
+    pub(crate) fn is_busy(&self) -> bool {
+        let Some(SqlxError::Database(error)) = self.sqlx() else { return false };
+        error.try_downcast_ref::<SqliteError>().is_some()
+            && error.code().and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
     }
 
     /// Whether it is about what was asked rather than about the moment: without the statement that it is

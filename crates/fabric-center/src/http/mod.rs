@@ -8,6 +8,7 @@ mod node_routes;
 mod request_id;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
@@ -24,6 +25,9 @@ const SHUTDOWN_SECONDS: u64 = 5;
 
 /// Signing in is the only heavy work, and it runs elsewhere.
 const WORKERS: usize = 2;
+/// How long a connection may rest between two requests: longer than proxies and clients let theirs, so that it is they
+/// who close it, and never we while a request is on its way.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 impl Center {
     /// Binds the socket; the returned server runs when it is awaited or spawned. The address has the port that the
@@ -34,6 +38,7 @@ impl Center {
         let server = HttpServer::new(move || App::new().configure(center.configure()))
             .workers(WORKERS)
             .tcp_nodelay(true)
+            .keep_alive(KEEP_ALIVE)
             .disable_signals()
             .shutdown_timeout(SHUTDOWN_SECONDS)
             .bind((self.settings().bind, self.settings().port))?;

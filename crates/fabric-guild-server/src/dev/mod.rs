@@ -10,6 +10,7 @@ mod world;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -63,16 +64,21 @@ struct Details<'a> {
 pub async fn run(options: DevOptions) -> ExitCode {
     let filter = std::env::var("FABRIC_BACKEND_GUILD_LOG").unwrap_or_else(|_| "warn".to_owned());
     log::start(&filter, LogFormat::Text);
-    let world = match World::start(&options).await {
+    let mut stopped = pin!(stopped());
+    let started = tokio::select! {
+        started = World::start(&options) => started,
+        () = &mut stopped => return ExitCode::SUCCESS,
+    };
+    let world = match started {
         Ok(world) => world,
         Err(error) => return fail(1, &error),
     };
-    let code = live(&options, &world).await;
+    let code = live(&options, &world, stopped).await;
     world.stop().await;
     code
 }
 
-async fn live(options: &DevOptions, world: &World) -> ExitCode {
+async fn live(options: &DevOptions, world: &World, stopped: impl Future<Output = ()>) -> ExitCode {
     if options.json {
         let details = Details {
             center_url: &world.center_url,
@@ -87,7 +93,7 @@ async fn live(options: &DevOptions, world: &World) -> ExitCode {
             Ok(line) => say(&line),
             Err(error) => return fail(1, &error),
         }
-        stopped().await;
+        stopped.await;
         return ExitCode::SUCCESS;
     }
     let chat = match Chat::open(world).await {
@@ -106,7 +112,7 @@ async fn live(options: &DevOptions, world: &World) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
         },
-        () = stopped() => ExitCode::SUCCESS,
+        () = stopped => ExitCode::SUCCESS,
     }
 }
 
