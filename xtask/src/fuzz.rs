@@ -22,7 +22,7 @@ pub(crate) fn run_all() -> Outcome {
             .env_remove("RUSTUP_TOOLCHAIN")
             .args(["+nightly", "fuzz", "run", "--sanitizer", "none", target])
             .args([found.path(), &kept])
-            .args(["--", &format!("-max_total_time={SECONDS}"), "-timeout=10", "-verbosity=0"]))?;
+            .args(["--", &format!("-max_total_time={SECONDS}"), "-timeout=60", "-verbosity=0"]))?;
     }
     Ok(())
 }

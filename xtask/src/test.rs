@@ -120,7 +120,8 @@ fn docs() -> Outcome {
 
 fn unit() -> Outcome {
     ensure_databases()?;
-    run(&mut cargo(&["test", "--workspace", "--all-features"]))
+    // All that fails is told in one run.
+    run(&mut cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]))
 }
 
 /// The binaries. Cargo builds those of a package for its integration tests; asked for in the same words as

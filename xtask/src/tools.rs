@@ -130,6 +130,9 @@ pub(crate) fn ensure_databases() -> Outcome {
     if missing.is_empty() { Ok(()) } else { install_debian_packages(&missing) }
 }
 
+/// Another installation, and a mirror that fails once, are waited for.
+const APT_PATIENCE: [&str; 4] = ["-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120"];
+
 /// Whether a program is there, in `PATH` or where Debian keeps servers.
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -146,8 +149,9 @@ fn install_debian_packages(packages: &[&str]) -> Outcome {
     if !is_root || !is_there("apt-get", "--version") {
         return Err(by_hand);
     }
-    let apt =
-        |args: &[&str]| run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args));
+    let apt = |args: &[&str]| {
+        run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(APT_PATIENCE).args(args))
+    };
     apt(&["update", "-q"])?;
     apt(&[&["install", "-y", "-q", "--no-install-recommends"], packages].concat()).map_err(|_| by_hand)
 }

@@ -28,7 +28,7 @@ use crate::{Outcome, ensure};
 /// How long anything may take that is to happen at all.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the parts of a stopped guild may be held by tasks that end in the background.
-const GONE: Duration = Duration::from_secs(5);
+const GONE: Duration = Duration::from_secs(30);
 /// How often a state is looked at that nobody tells of.
 pub(crate) const GLANCE: Duration = Duration::from_millis(10);
 

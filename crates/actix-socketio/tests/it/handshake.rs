@@ -113,7 +113,7 @@ async fn only_listed_origins_may_connect_by_either_transport() {
 #[actix_web::test]
 async fn connections_are_bounded_per_address_and_in_all() {
     let mut slow = config();
-    slow.connect_rate = Some(Rate { per_second: 1, burst: 3 });
+    slow.connect_rate = Some(Rate { per_second: 0, burst: 3 });
     let server = Server::start(slow);
     for _ in 0..3 {
         session(server.address, POLL).await;

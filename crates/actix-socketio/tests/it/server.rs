@@ -45,6 +45,8 @@ impl Server {
                 .workers(2)
                 .tcp_nodelay(true)
                 .h1_allow_half_closed(false)
+                // A slow machine is no hostile client.
+                .client_request_timeout(Duration::ZERO)
                 .disable_signals()
                 .bind(("127.0.0.1", 0))
                 .unwrap();
@@ -76,7 +78,7 @@ impl Server {
             while self.io.connection_count() + self.engine.connection_count() > 0
                 || spaces.iter().any(|space| space.len() + space.room_count() > 0)
             {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
         .await;

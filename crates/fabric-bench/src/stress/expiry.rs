@@ -70,7 +70,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     last = post(&stage.world, &channel).await?;
 
     stage.rng.shuffle(&mut clients);
-    let careless = clients.split_off(count / 2);
+    let mut careless = clients.split_off(count / 2);
     for client in &mut clients {
         let fresh = format!("{}~fresh", client.name);
         stage.world.center.end_after(&fresh, 900);
@@ -81,6 +81,10 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
         refreshed.map_err(|error| format!("{}: {error}", client.name))?;
     }
     last = last.max(post(&stage.world, &channel).await?);
+    // Delivery follows the commit: who is disconnected in between rightly misses the end.
+    for client in clients.iter_mut().chain(&mut careless) {
+        ensure!(client.read(last, 1).await?.is_none(), "{} was closed too early", client.name);
+    }
     stage.world.clock.advance_seconds(60);
 
     let mut returned = Vec::new();

@@ -3,11 +3,11 @@
 use crate::{Outcome, ensure};
 
 /// What a process may grow by without a reason, in bytes: allocators keep some of what they get.
-const FLOOR: f64 = 2.0 * 1024.0 * 1024.0;
+const FLOOR: f64 = 4.0 * 1024.0 * 1024.0;
 
 /// Checks that samples (bytes, one for each repeat) do not grow. The first third is warming up. A leak is a
 /// slope: the median of the slopes between all pairs, over the whole stretch, must stay below four times
-/// the median distance of a sample from that line, or below two megabytes.
+/// the median distance of a sample from that line, or below four megabytes.
 pub fn steady(samples: &[u64]) -> Outcome {
     let warm = &samples[samples.len() / 3..];
     ensure!(warm.len() >= 3, "{} samples say nothing", samples.len());

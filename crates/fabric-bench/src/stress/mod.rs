@@ -137,7 +137,8 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     Scenario::new("join-leave", "exactly the messages while joined, in order, none twice", |stage| {
         Box::pin(moves::run(stage))
-    }),
+    })
+    .with_limits(moves::limits),
     Scenario::new("membership", "exactly the messages while a member, without joining", |stage| {
         Box::pin(moves::members(stage))
     }),

@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use actix_socketio::Config as SocketConfig;
 use fabric_domain::model::{ChannelId, XType};
 use futures_util::future::try_join_all;
 
 use super::{Counts, Stage};
 use crate::client::{Options, Peer, connect_all, run_of};
 use crate::rng::Rng;
-use crate::world::{World, caller};
+use crate::world::{World, caller, node_limits};
 use crate::{Outcome, ensure};
 
 /// One stay in the channel. Places are numbers of messages seen before.
@@ -20,6 +21,14 @@ struct Stay {
     newest: u64,
     began: usize,
     ended: usize,
+}
+
+/// Who reads late is another scenario's business.
+pub(super) fn limits() -> SocketConfig {
+    let mut config = node_limits();
+    config.queue_events = 100_000;
+    config.queue_bytes = 64 << 20;
+    config
 }
 
 /// Sockets join and leave, with and without `sinceSeq`, while several users post.

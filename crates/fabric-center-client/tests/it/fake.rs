@@ -86,8 +86,9 @@ impl FakeCenter {
     pub(crate) fn client_with(&self, change: impl FnOnce(&mut Config)) -> CenterClient {
         let mut config =
             Config::new(format!("http://{}/", self.listener.local_addr().unwrap()), KEY, "north");
-        // Loopback answers at once or never; tests should not wait for "never".
-        config.timeout = Duration::from_secs(2);
+        // A slow machine is not an absent Center: one that is down hangs up.
+        config.timeout = Duration::from_secs(30);
+        config.admin_patience = Duration::from_secs(30);
         change(&mut config);
         CenterClient::new(config, self.clock.clone()).unwrap()
     }

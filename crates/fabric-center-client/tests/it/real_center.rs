@@ -1,6 +1,7 @@
 //! The two speak the same language.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fabric_api::center::Session;
 use fabric_center::{Center, Settings};
@@ -36,7 +37,9 @@ async fn the_client_understands_the_real_center() {
     center.add_member(node_id.as_str(), user.id.as_str()).await.unwrap();
     let api_key = center.create_api_key("bot@example.org", "test").await.unwrap();
     let base = format!("http://{address}/api");
-    let config = Config::new(base.clone(), key.api_key.unwrap(), node_id);
+    let mut config = Config::new(base.clone(), key.api_key.unwrap(), node_id);
+    config.timeout = Duration::from_secs(30);
+    config.admin_patience = Duration::from_secs(30);
     let client = CenterClient::new(config, Arc::new(CenterClock)).unwrap();
 
     client.check().await.unwrap();

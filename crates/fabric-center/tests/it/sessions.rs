@@ -244,7 +244,7 @@ async fn a_key_that_is_revoked_while_it_signs_in_opens_no_session() {
     // The sign-in waits for the lock; whether it has read the key before or reads it later, it must not matter.
     let sign_in = async { t.post("/auth/agent/login", As::Nobody, json!({ "apiKey": key })).await };
     let revoke = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         revoking.execute_unprepared("UPDATE api_keys SET revoked_at = 1").await.unwrap();
         revoking.commit().await.unwrap();
     };

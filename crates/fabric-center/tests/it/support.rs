@@ -89,7 +89,9 @@ impl TestCenter {
         let center = Center::open_with(settings, clock.clone()).await.unwrap();
         let (server, address) = center.server().unwrap();
         tokio::spawn(server);
-        let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+        // One connection each: of those that rest, the server may be closing one just now.
+        let client =
+            Client::builder().timeout(Duration::from_mins(1)).pool_max_idle_per_host(0).build().unwrap();
         Self { center, clock, base: format!("http://{address}"), client, dir }
     }
 

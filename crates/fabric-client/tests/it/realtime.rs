@@ -83,6 +83,12 @@ async fn posts_over_the_socket_and_reads_either_answer() {
 
 #[tokio::test]
 async fn pings_are_answered_and_silence_is_noticed() {
+    let (_fake, mut server, _socket, _events) = pair().await;
+    for _ in 0..3 {
+        server.send("2").await;
+        assert_eq!(server.recv().await.as_deref(), Some("3"));
+    }
+
     let fake = Fake::start(|_, _| None).await;
     let guild = GuildClient::with_token(&fake.url, "g".into(), "t").unwrap();
     let handshake = async {
@@ -91,12 +97,8 @@ async fn pings_are_answered_and_silence_is_noticed() {
         socket.accept().await;
         socket
     };
-    let (mut server, client) = tokio::join!(handshake, guild.connect());
+    let (_server, client) = tokio::join!(handshake, guild.connect());
     let (_socket, mut events) = client.unwrap();
-    for _ in 0..3 {
-        server.send("2").await;
-        assert_eq!(server.recv().await.as_deref(), Some("3"));
-    }
     assert_eq!(end(&mut events).await, CloseReason::PingTimeout);
 }
 

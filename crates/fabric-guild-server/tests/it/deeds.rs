@@ -9,7 +9,7 @@ use fabric_domain::model::Message;
 use fabric_domain::ports::{ChannelStore, MessageStore};
 use fabric_store_seaorm::SqlStore;
 
-use crate::world::{Rooms, World};
+use crate::world::{Rooms, World, patiently};
 
 /// Something that may be asked again until it is answered: twice is as good as once.
 #[derive(Debug, Clone)]
@@ -175,7 +175,7 @@ impl Deeds {
 
 /// Asks again for what is unknown.
 pub(crate) async fn settle(world: &World, rooms: &Rooms, deed: &Deed) {
-    let Err(error) = deed.ask(&world.users, rooms).await else { return };
+    let Err(error) = patiently(|| deed.ask(&world.users, rooms)).await else { return };
     // Whoever has left before cannot leave again; everything else may be done twice.
     let is_done = matches!(deed, Deed::Leave { .. }) && error.code() == Some("not_a_member");
     assert!(is_done, "{deed:?}: {error}\n{}", world.log());

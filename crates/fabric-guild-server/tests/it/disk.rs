@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::crash::sound;
 use crate::load::{CLIENTS, Load, OnFailure, settle};
 use crate::oracle::{Oracle, turn};
-use crate::world::World;
+use crate::world::{World, patiently};
 
 /// How large a file of the server may be, in blocks of 512 bytes: less than the log of `SQLite` grows to
 /// before it is taken up into the database.
@@ -30,7 +30,7 @@ async fn a_full_disk_is_told_and_nothing_is_damaged() {
     let mut load = Load::start(&world, &rooms, &oracle, "load", OnFailure::GoOn);
     load.acknowledged(1).await;
     load.failed(4 * CLIENTS).await;
-    let page = world.users[0].messages(&rooms.channel, Range::default()).await;
+    let page = patiently(|| world.users[0].messages(&rooms.channel, Range::default())).await;
     assert!(!page.expect("what is there can be read").messages.is_empty());
 
     let more = Command::new("prlimit").args(["--fsize=unlimited:unlimited", "--pid", &pid]).status();

@@ -12,12 +12,12 @@ use tokio::task::JoinSet;
 
 use crate::deeds::{self, Deed};
 use crate::oracle::{Attempt, Oracle};
-use crate::world::{Rooms, World};
+use crate::world::{Rooms, World, patiently};
 
 /// How many post at once.
 pub(crate) const CLIENTS: usize = 12;
 
-/// What the clients do when an answer is lost or the store has failed.
+/// What the clients do when an answer is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnFailure {
     Stop,
@@ -156,7 +156,8 @@ impl Shared {
             };
             if let Err(error) = done {
                 self.note(&error);
-                if self.on_failure == OnFailure::Stop {
+                // Whoever still answers is not gone.
+                if self.on_failure == OnFailure::Stop && error.status().is_none() {
                     return;
                 }
             }
@@ -224,12 +225,14 @@ impl Shared {
         Ok(())
     }
 
-    /// An answer was lost, or it says that the store failed; there is no third kind.
+    /// An answer was lost, or it says that the store has failed; or that a machine is too slow for a sign-in to be
+    /// confirmed, or for a request to come in whole, and then nothing was done.
     fn note(&self, error: &Error) {
-        if let Some(status) = error.status() {
-            let told = (status, error.code());
-            assert_eq!(told, (503, Some("storage_unavailable")), "an answer that no fault explains: {error}");
-            self.failed.fetch_add(1, Ordering::SeqCst);
+        let Some(status) = error.status() else { return };
+        match (status, error.code()) {
+            (503, Some("storage_unavailable")) => drop(self.failed.fetch_add(1, Ordering::SeqCst)),
+            (503, Some("center_unavailable")) | (408, _) => {}
+            _ => panic!("an answer that no fault explains: {error}"),
         }
     }
 }
@@ -245,7 +248,7 @@ pub(crate) async fn settle(world: &World, rooms: &Rooms, oracle: &Mutex<Oracle>)
         (oracle.unknown(), oracle.some_answered(), oracle.deeds.take_unknown())
     };
     for attempt in unknown.into_iter().chain(answered) {
-        let answer = post(&world.users[attempt.user], &rooms.channel, &attempt).await;
+        let answer = patiently(|| post(&world.users[attempt.user], &rooms.channel, &attempt)).await;
         let answer = answer.unwrap_or_else(|error| panic!("{attempt:?}: {error}\n{}", world.log()));
         oracle.lock().acknowledge(attempt, &answer);
     }

@@ -46,8 +46,11 @@ async fn names(url: &str) {
     .expect("it is delivered");
     socket.close().await;
 
-    let exposed = until(port, |text| text.contains("\nfabric_realtime_disconnects_total{")).await;
-    assert_eq!(value(&exposed, r#"fabric_realtime_wakes_total{reason="turn"}"#), Some(1.0), "{exposed}");
+    let exposed = until(port, |text| {
+        let wakes = value(text, r#"fabric_realtime_wakes_total{reason="turn"}"#);
+        wakes == Some(1.0) && text.contains("\nfabric_realtime_disconnects_total{")
+    })
+    .await;
     let of_posts =
         r#"fabric_http_requests_total{method="POST",route="/api/channels/{channel}/messages",status="201"}"#;
     assert_eq!(value(&exposed, of_posts), Some(1.0), "{exposed}");

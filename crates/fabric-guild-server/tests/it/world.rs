@@ -3,20 +3,20 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use async_trait::async_trait;
 use fabric_api::guild::CreateChannel;
-use fabric_client::GuildClient;
 use fabric_client::model::{ChannelId, SettingsPatch, UserId, XType};
+use fabric_client::{Error, GuildClient};
 use fabric_domain::model::{Commit, Presence};
 use fabric_domain::ports::Publisher;
 use fabric_store_seaorm::SqlStore;
 use fabric_testkit::TestClock;
 use fabric_testkit::servers::{Guarded, free_port};
 
-const NODE_ID: &str = "faults";
+pub(crate) const NODE_ID: &str = "faults";
 
 pub(crate) struct World {
     /// Clients of four users.
@@ -121,13 +121,25 @@ impl World {
     /// Runs a sub-command on the database at `db_url` to its end; answers what it says on standard output when it
     /// succeeds, and otherwise on standard error.
     pub(crate) fn run(&self, arguments: &[&str], db_url: &str) -> Result<String, String> {
+        let output = self.sub_command(arguments, db_url).output().expect("the program can be run");
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+    }
+
+    /// Runs a sub-command, and kills it after a while.
+    pub(crate) async fn run_killed_after(&self, a_while: Duration, arguments: &[&str], db_url: &str) {
+        let mut command = self.sub_command(arguments, db_url);
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it can be run");
+        tokio::time::sleep(a_while).await;
+        process.kill().and_then(|()| process.wait()).expect("its end");
+    }
+
+    fn sub_command(&self, arguments: &[&str], db_url: &str) -> Command {
         let mut command = Command::new(self.command.get_program());
         command.current_dir(self.command.get_current_dir().expect("a folder"));
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.env("FABRIC_BACKEND_GUILD_DB_URL", db_url).args(arguments);
-        let output = command.stdin(Stdio::null()).output().expect("the program can be run");
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+        command.env("FABRIC_BACKEND_GUILD_DB_URL", db_url).args(arguments).stdin(Stdio::null());
+        command
     }
 
     /// The server, and whoever looks beside it, will work on another database.
@@ -169,7 +181,12 @@ impl World {
             },
             ..CreateChannel::new(NODE_ID.into(), "faults", XType::Discuss, self.ids[1..].to_vec())
         };
-        self.users[0].create_channel(&new).await.expect("a channel").id
+        self.create(&new).await
+    }
+
+    /// On a slow machine there may be one more of it, which does no harm.
+    async fn create(&self, new: &CreateChannel) -> ChannelId {
+        patiently(|| self.users[0].create_channel(new)).await.expect("a channel").id
     }
 
     /// That channel, and a lobby.
@@ -178,8 +195,7 @@ impl World {
             is_public: true,
             ..CreateChannel::new(NODE_ID.into(), "lobby", XType::General, Vec::new())
         };
-        let lobby = self.users[0].create_channel(&lobby).await.expect("a channel").id;
-        Rooms { channel: self.channel().await, lobby }
+        Rooms { lobby: self.create(&lobby).await, channel: self.channel().await }
     }
 
     /// The database itself, beside the server and not through any proxy.
@@ -191,6 +207,23 @@ impl World {
     pub(crate) async fn stop(mut self) {
         self.kill();
         self.center.stop(false).await;
+    }
+}
+
+/// Asks again for a minute while an answer is lost, or says that it may be given later: right after a start, the
+/// server has to ask Center who each user is, and a machine may be slow.
+pub(crate) async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let until = Instant::now() + Duration::from_mins(1);
+    loop {
+        match ask().await {
+            Err(error) if (error.is_transient() || error.status() == Some(408)) && Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answer => return answer,
+        }
     }
 }
 

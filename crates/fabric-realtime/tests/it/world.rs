@@ -53,6 +53,8 @@ impl World {
         let server = HttpServer::new(move || App::new().configure(sockets.configure()))
             .tcp_nodelay(true)
             .h1_allow_half_closed(false)
+            // A slow machine is no hostile client.
+            .client_request_timeout(Duration::ZERO)
             .workers(1)
             .disable_signals()
             .bind(("127.0.0.1", 0))

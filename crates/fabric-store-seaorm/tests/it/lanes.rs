@@ -35,6 +35,7 @@ async fn post(guild: &TestGuild, id: &ChannelId, content: String) {
 /// together they are all of them.
 async fn two_processes_on_one_channel_leave_no_gap(fresh: Fresh) {
     const EACH: u64 = 100;
+    const WRITERS: u64 = 20;
     let mut guilds = Vec::new();
     for process in 0..2 {
         let published = Arc::new(Recorder::default());
@@ -46,9 +47,13 @@ async fn two_processes_on_one_channel_leave_no_gap(fresh: Fresh) {
     let id = channel(&guilds[0]).await;
     let mut tasks = tokio::task::JoinSet::new();
     for guild in &guilds {
-        for n in 0..EACH {
+        for writer in 0..WRITERS {
             let (guild, id) = (Arc::clone(guild), id.clone());
-            tasks.spawn(async move { post(&guild, &id, n.to_string()).await });
+            tasks.spawn(async move {
+                for n in 0..EACH / WRITERS {
+                    post(&guild, &id, format!("{writer}/{n}")).await;
+                }
+            });
         }
     }
     while let Some(done) = tasks.join_next().await {

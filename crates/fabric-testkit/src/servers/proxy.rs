@@ -29,7 +29,7 @@ pub enum Mode {
 }
 
 /// How late a delayed `COMMIT` is, and how long the server has for it then.
-const DELAY: Duration = Duration::from_millis(500);
+const DELAY: Duration = Duration::from_millis(100);
 
 /// A proxy on a port of its own. It ends with the runtime.
 #[derive(Debug)]
