@@ -16,7 +16,7 @@ mod m20261120_000006_imports;
 mod search_index;
 
 pub use search_index::{
-    SearchDocument, complete_search_index, insert_search_documents, suspend_search_index,
+    SearchDocument, complete_search_index, insert_search_documents, search_documents, suspend_search_index,
 };
 
 /// All migrations, oldest first.

@@ -3,7 +3,6 @@
 //! What a message is found by is decided in `fabric_domain::rules::search`; the databases only keep it, in their
 //! own full-text index. Messages that are there already are put into it, oldest first.
 
-use fabric_domain::rules::search::tokens;
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};
 
@@ -131,15 +130,6 @@ async fn read(db: &impl ConnectionTrait, after: String, number: i64) -> Result<V
          WHERE id > {placeholder} AND ack IS NULL ORDER BY id LIMIT {BATCH}"
     );
     let rows = db.query_all_raw(Statement::from_sql_and_values(backend, sql, [after.into()])).await?;
-    let documents = rows.iter().zip(number + 1..).map(|(row, number)| {
-        let text = |column| row.try_get::<String>("", column);
-        let deleted: Option<i64> = row.try_get("", "deleted_at")?;
-        let (message_id, channel_id, author) = (text("id")?, text("channel_id")?, text("author")?);
-        let words = match deleted {
-            Some(_) => String::new(),
-            None => tokens(&channel_id.as_str().into(), &author.as_str().into(), &text("content")?),
-        };
-        Ok(SearchDocument { number, message_id, channel_id, author, words })
-    });
+    let documents = rows.iter().zip(number + 1..).map(|(row, number)| SearchDocument::of(row, number));
     documents.collect()
 }

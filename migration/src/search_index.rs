@@ -1,7 +1,10 @@
 //! Rows of the index for searching, many at once: what a migration finds there, and what is copied from elsewhere.
 
+use std::collections::HashMap;
+
+use fabric_domain::rules::search::tokens;
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, QueryResult};
 
 use crate::m20261120_000003_search::{SearchDocuments, WORDS_INDEX};
 
@@ -18,6 +21,47 @@ pub struct SearchDocument {
     pub author: String,
     /// As `fabric_domain::rules::search` takes them from the message; none of a deleted one.
     pub words: String,
+}
+
+impl SearchDocument {
+    /// Of a row of `messages` with its `id`, `channel_id`, `author`, `content` and `deleted_at`.
+    pub(crate) fn of(row: &QueryResult, number: i64) -> Result<Self, DbErr> {
+        let text = |column| row.try_get::<String>("", column);
+        let deleted: Option<i64> = row.try_get("", "deleted_at")?;
+        let (message_id, channel_id, author) = (text("id")?, text("channel_id")?, text("author")?);
+        let words = match deleted {
+            Some(_) => String::new(),
+            None => tokens(&channel_id.as_str().into(), &author.as_str().into(), &text("content")?),
+        };
+        Ok(Self { number, message_id, channel_id, author, words })
+    }
+}
+
+/// What messages are found by that have these numbers and ids, in the same order; or the first id of which there is no
+/// message that can be found.
+pub async fn search_documents(
+    db: &impl ConnectionTrait,
+    numbered: &[(i64, String)],
+) -> Result<Result<Vec<SearchDocument>, String>, DbErr> {
+    let query = Query::select()
+        .columns(["id", "channel_id", "author", "content", "deleted_at"])
+        .from("messages")
+        .and_where(Expr::col("id").is_in(numbered.iter().map(|(_, id)| id)))
+        .and_where(Expr::col("ack").is_null())
+        .take();
+    let rows = db.query_all(&query).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        found.insert(row.try_get::<String>("", "id")?, row);
+    }
+    let mut documents = Vec::with_capacity(numbered.len());
+    for (number, id) in numbered {
+        match found.get(id) {
+            Some(row) => documents.push(SearchDocument::of(row, *number)?),
+            None => return Ok(Err(id.clone())),
+        }
+    }
+    Ok(Ok(documents))
 }
 
 #[derive(DeriveIden)]

@@ -12,7 +12,6 @@ use fabric_domain::model::{
     Revision, Seq, Timestamp, TurnRecord, UserId, WakeDebt,
 };
 use fabric_domain::ports::StoreError;
-use migration::SearchDocument;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection,
@@ -77,6 +76,9 @@ pub enum BulkError {
     /// A key of this table is there twice: one of the latest [`ROWS`] rows has it.
     #[error("a key of the table `{0}` is there twice")]
     Duplicate(&'static str),
+    /// What is to be found by searching is not there, or nothing that is searched for.
+    #[error("there is no message {0} that can be found")]
+    NoSuchMessage(MessageId),
     /// The schema is not ours, or the database failed.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -125,7 +127,7 @@ struct Waiting {
     owed_wakes: Queue<owed_wake::ActiveModel>,
     idempotency_keys: Queue<idempotency_key::ActiveModel>,
     files: Queue<file::ActiveModel>,
-    documents: Queue<SearchDocument>,
+    numbered: Queue<(i64, String)>,
 }
 
 #[derive(Debug)]
@@ -201,23 +203,14 @@ impl BulkLoad {
         push!(self.messages, row, bytes)
     }
 
-    /// Where a message that can be found stands among all, and what it is found by.
-    pub async fn numbered(&mut self, message: &Message, number: i64) -> Result<(), BulkError> {
-        match search::search_document(message, number) {
-            Some(document) => self.document(document).await,
-            None => Ok(()),
-        }
-    }
-
-    /// As [`Self::numbered`].
-    pub(crate) async fn document(&mut self, document: SearchDocument) -> Result<(), BulkError> {
-        let bytes = document.words.len();
-        if self.waiting.documents.push(document, bytes) {
-            // Their messages first: of an id that is there twice, it is the message that is told.
+    /// Where a message stands among all that can be found by searching. It has to be given before, and is no note of a
+    /// command; numbers should ascend, since rows are kept in their order.
+    pub async fn numbered(&mut self, number: i64, message: &MessageId) -> Result<(), BulkError> {
+        if self.waiting.numbered.push((number, message.as_str().to_owned()), 0) {
             let messages = std::mem::take(&mut self.waiting.messages);
+            let numbered = std::mem::take(&mut self.waiting.numbered);
             self.insert(messages).await?;
-            let full = std::mem::take(&mut self.waiting.documents);
-            self.insert_documents(full).await?;
+            self.insert_numbered(numbered).await?;
         }
         Ok(())
     }
@@ -308,7 +301,7 @@ impl BulkLoad {
             owed_wakes,
             idempotency_keys,
             files,
-            documents,
+            numbered,
         } = std::mem::take(&mut self.waiting);
         self.insert(channels).await?;
         self.insert(members).await?;
@@ -320,7 +313,7 @@ impl BulkLoad {
         self.insert(owed_wakes).await?;
         self.insert(idempotency_keys).await?;
         self.insert(files).await?;
-        self.insert_documents(documents).await?;
+        self.insert_numbered(numbered).await?;
         self.commit().await
     }
 
@@ -385,20 +378,27 @@ impl BulkLoad {
         self.keep(transaction, count, bytes).await
     }
 
-    async fn insert_documents(&mut self, queue: Queue<SearchDocument>) -> Result<(), BulkError> {
-        let Queue { rows, bytes } = queue;
-        if rows.is_empty() {
+    /// Takes the words out of the messages and puts them into the index.
+    async fn insert_numbered(&mut self, queue: Queue<(i64, String)>) -> Result<(), BulkError> {
+        if queue.rows.is_empty() {
             return Ok(());
         }
         let transaction = self.transaction().await?;
-        let mut rest = rows.as_slice();
+        let documents = migration::search_documents(&transaction, &queue.rows).await?;
+        let documents: Vec<_> = documents.map_err(|id| BulkError::NoSuchMessage(id.into()))?;
+        let (mut rest, bytes) = (documents.as_slice(), documents.iter().map(|one| one.words.len()).sum());
         while !rest.is_empty() {
-            let (statement, left) = rest.split_at(length(rest.len()));
+            let mut size = 0;
+            let fits = rest.iter().take_while(|document| {
+                size += document.words.len();
+                size <= BYTES
+            });
+            let (statement, left) = rest.split_at(length(fits.count().max(1)));
             let inserted = migration::insert_search_documents(&transaction, statement).await;
             inserted.map_err(|error| duplicate(error, "search_documents"))?;
             rest = left;
         }
-        self.keep(transaction, rows.len(), bytes).await
+        self.keep(transaction, documents.len(), bytes).await
     }
 
     async fn transaction(&mut self) -> Result<DatabaseTransaction, DbErr> {

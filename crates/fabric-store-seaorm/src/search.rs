@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 use fabric_domain::model::{ChannelId, Message, MessageId};
 use fabric_domain::ports::{Reader, Search};
 use fabric_domain::rules::search::{Token, author_token, channel_token, document};
-use migration::SearchDocument;
 use sea_orm::sea_query::Query;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect,
@@ -142,32 +141,6 @@ async fn number(db: &impl ConnectionTrait, id: &MessageId) -> Result<Option<i64>
     let mut sql = Sql::new("SELECT number FROM search_documents WHERE message_id = ?", [id.as_str().into()]);
     let row = db.query_one_raw(sql.take(db.get_database_backend())).await?;
     Ok(row.map(|row| row.try_get("", "number")).transpose()?)
-}
-
-/// The numbers of a channel's messages after one seq and up to another, by their ids.
-pub(crate) async fn numbers(
-    db: &impl ConnectionTrait,
-    channel: &ChannelId,
-    after: i64,
-    to: i64,
-) -> Result<HashMap<String, i64>, Fault> {
-    let mut sql = Sql::new(
-        "SELECT search_documents.message_id AS message_id, search_documents.number AS number FROM messages \
-         JOIN search_documents ON search_documents.message_id = messages.id \
-         WHERE messages.channel_id = ? AND messages.seq > ? AND messages.seq <= ?",
-        [channel.as_str().into(), after.into(), to.into()],
-    );
-    let rows = db.query_all_raw(sql.take(db.get_database_backend())).await?;
-    let numbered = rows.iter().map(|row| Ok((row.try_get("", "message_id")?, row.try_get("", "number")?)));
-    Ok(numbered.collect::<Result<_, DbErr>>()?)
-}
-
-/// What a message is found by, for a row of its own; `None` when nobody looks for it.
-pub(crate) fn search_document(message: &Message, number: i64) -> Option<SearchDocument> {
-    let words = document(message)?;
-    let [message_id, channel_id, author] =
-        [message.id.as_str(), message.channel_id.as_str(), message.author.as_str()].map(str::to_owned);
-    Some(SearchDocument { number, message_id, channel_id, author, words })
 }
 
 /// Where the index is to look.

@@ -1,5 +1,8 @@
 //! Guilds of any size.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use fabric_domain::model::{
     Channel, ChannelId, ChannelSettings, GuildId, Message, MessageId, Seq, Timestamp, UserId, XType,
 };
@@ -66,12 +69,6 @@ pub(super) fn created_at(channel: usize, seq: u64, last_seq: u64) -> Timestamp {
     Timestamp(NOW - YEARS + place.unwrap_or_default() + i64::try_from(channel).unwrap_or_default())
 }
 
-/// Where a message stands among all: in the order of time, across channels.
-fn place(channel: usize, created_at: Timestamp) -> i64 {
-    let channels = i64::try_from(CHANNELS).unwrap_or(i64::MAX);
-    (created_at.0 - NOW + YEARS + 1) * channels + i64::try_from(channel).unwrap_or_default()
-}
-
 /// Fills an empty database with so many messages.
 pub(super) async fn make(url: &str, messages: u64) -> Outcome<Guild> {
     let failed = |error: BulkError| format!("no guild: {error}");
@@ -120,11 +117,31 @@ async fn fill(load: &mut BulkLoad, messages: u64) -> Result<Guild, BulkError> {
                 ack: None,
             };
             load.message(&message).await?;
-            load.numbered(&message, place(number, created_at)).await?;
         }
         channels.push(Made { id, last_seq });
     }
+    number(load, &channels).await?;
     Ok(Guild { channels })
+}
+
+/// As if messages had been stored in the order of time, across channels.
+async fn number(load: &mut BulkLoad, channels: &[Made]) -> Result<(), BulkError> {
+    // The next message of each channel.
+    let mut next = BinaryHeap::new();
+    let at =
+        |channel: usize, seq| Reverse((created_at(channel, seq, channels[channel].last_seq), channel, seq));
+    next.extend(
+        (0..channels.len()).filter(|channel| channels[*channel].last_seq > 0).map(|channel| at(channel, 1)),
+    );
+    let mut place = 0;
+    while let Some(Reverse((created_at, channel, seq))) = next.pop() {
+        place += 1;
+        load.numbered(place, &message_id(channel, seq, created_at)).await?;
+        if seq < channels[channel].last_seq {
+            next.push(at(channel, seq + 1));
+        }
+    }
+    Ok(())
 }
 
 fn channel(id: &ChannelId, number: usize, last_seq: u64) -> Channel {

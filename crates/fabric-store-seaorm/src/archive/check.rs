@@ -2,7 +2,7 @@
 //! and once more while it writes.
 //!
 //! What is kept grows with channels, members of one part and nothing else. Two things are left to the database
-//! because of that: that ids of messages are unique, and that answered and revised messages are there
+//! because of that: that ids of messages are unique, and that answered, numbered and revised messages are there
 //! (`import.rs`).
 
 use std::collections::{HashMap, HashSet};
@@ -16,7 +16,7 @@ use super::bytes;
 use super::file_record::{AttachmentLine, FileLine};
 use super::record::{
     ChannelLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine, PresenceLine, ReadMarkerLine,
-    RevisionLine,
+    RevisionLine, SearchOrderLine,
 };
 
 /// What is wrong with a line.
@@ -28,8 +28,9 @@ pub(super) enum Row {
     Channel(Box<Channel>, Option<Box<TurnRecord>>),
     /// In which channel, the how-manieth, who, whether they are mapped, up to where their wakes are settled.
     Member(ChannelId, u64, UserId, bool, Seq),
-    /// And its number among those that can be found.
-    Message(Box<Message>, Option<i64>),
+    Message(Box<Message>),
+    /// Where a message stands among all that can be found.
+    Numbered(i64, MessageId),
     /// Of which message, in which channel, at which place.
     Attachment(MessageId, ChannelId, u64, Attachment),
     /// Of which message, the how-manieth, and when that was deleted.
@@ -50,6 +51,7 @@ pub(super) struct Checker {
     last_member: Option<(ChannelId, u64)>,
     members: HashSet<UserId>,
     last_message: Option<ChannelId>,
+    last_number: Option<i64>,
     last_attachment: Option<(MessageId, u64)>,
     last_revision: Option<(MessageId, u64)>,
     last_read_marker: Option<(ChannelId, UserId)>,
@@ -150,20 +152,13 @@ impl Checker {
         if self.last_message.as_ref() != Some(&line.channel_id) {
             self.last_message = Some(line.channel_id.clone());
         }
-        let number = line.number;
-        if number.is_some_and(|number| number < 1) {
-            return Err("number is less than 1".to_owned());
-        }
-        if number.is_some() && line.is_note() {
-            return Err("a note of a command has no number: it is not found".to_owned());
-        }
         let message = line.into_message(facts.guild.clone());
         id("id", message.id.as_str())?;
         id("authorUserId", message.author.as_str())?;
         if let Some(answered) = &message.reply_to {
             id("replyTo", answered.as_str())?;
         }
-        Ok(Row::Message(Box::new(message), number))
+        Ok(Row::Message(Box::new(message)))
     }
 
     /// After the last message.
@@ -174,6 +169,16 @@ impl Checker {
             }
             None => Ok(()),
         }
+    }
+
+    pub(super) fn search_order(&mut self, line: SearchOrderLine) -> Checked<Row> {
+        let SearchOrderLine { number, message_id } = line;
+        if number < 1 {
+            return Err("number is less than 1".to_owned());
+        }
+        ascends(&mut self.last_number, number)?;
+        id("messageId", message_id.as_str())?;
+        Ok(Row::Numbered(number, message_id))
     }
 
     pub(super) fn attachment(&mut self, line: AttachmentLine) -> Checked<Row> {

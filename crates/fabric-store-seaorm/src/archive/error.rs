@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use fabric_domain::model::MessageId;
 use fabric_domain::ports::BytesError;
 use thiserror::Error;
 
@@ -64,6 +65,9 @@ pub enum ArchiveError {
     /// A key is in a table twice that no line has twice.
     #[error("a key of the table `{0}` would be there twice")]
     Duplicate(&'static str),
+    /// What is to be found by searching is not there, or nothing that is searched for.
+    #[error("there is no message {0} that can be found")]
+    NoSuchMessage(MessageId),
     /// The place of the files' bytes failed.
     #[error(transparent)]
     Bytes(#[from] BytesError),
@@ -88,7 +92,9 @@ impl ArchiveError {
             Self::TargetBusy(_) => "target_busy",
             Self::NoManifest(_) => "archive_incomplete",
             Self::TooNew(_) => "archive_too_new",
-            Self::Damaged { .. } | Self::BadLine { .. } | Self::Duplicate(_) => "archive_damaged",
+            Self::Damaged { .. } | Self::BadLine { .. } | Self::Duplicate(_) | Self::NoSuchMessage(_) => {
+                "archive_damaged"
+            }
             Self::OtherGuild { .. } => "archive_of_another_guild",
             Self::NotEmpty(_) => "database_not_empty",
             Self::TakenOver => "import_taken_over",
@@ -115,6 +121,7 @@ impl From<BulkError> for ArchiveError {
             BulkError::NotEmpty(table) => Self::NotEmpty(table),
             BulkError::TakenOver => Self::TakenOver,
             BulkError::Duplicate(table) => Self::Duplicate(table),
+            BulkError::NoSuchMessage(id) => Self::NoSuchMessage(id),
             BulkError::Schema(error) => Self::Database(error),
         }
     }

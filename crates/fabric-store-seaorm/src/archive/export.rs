@@ -18,19 +18,19 @@ use super::lines::{PartWriter, create, of_file};
 use super::manifest::{self, Described, MAX_LINE, Manifest, Part};
 use super::record::{
     ChannelLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine, PresenceLine, ReadMarkerLine,
-    RevisionLine,
+    RevisionLine, SearchOrderLine,
 };
 use super::{ExportOptions, Observer, Progress, Step, Summary, TOLD_EVERY, bytes};
 use crate::connect::{self, Purpose};
 use crate::convert::{self, from_json, to_column};
 use crate::entity::{
     attachment, channel, idempotency_key, member, message, owed_wake, presence, read_marker, revision,
+    search_document,
 };
 use crate::fault::Fault;
 use crate::files;
 use crate::migrate::{self, SchemaError};
 use crate::read;
-use crate::search;
 
 /// Messages of one query.
 const PAGE: i64 = 1_000;
@@ -178,6 +178,7 @@ impl Exporter<'_> {
                 Part::Channels => self.channels(&mut writer).await?,
                 Part::Members => self.members(&mut writer).await?,
                 Part::Messages => self.messages(&mut writer).await?,
+                Part::SearchOrder => self.search_order(&mut writer).await?,
                 Part::Attachments => self.attachments(&mut writer).await?,
                 Part::Revisions => self.revisions(&mut writer).await?,
                 Part::ReadMarkers => self.read_markers(&mut writer).await?,
@@ -264,21 +265,28 @@ impl Exporter<'_> {
                     .filter(message::Column::Seq.gt(after))
                     .filter(message::Column::Seq.lte(to))
                     .order_by_asc(message::Column::Seq);
-                let mut numbers = search::numbers(&self.snapshot, &id, after, to).await?;
                 let line = |row| {
                     let message = convert::message(row)?;
                     if message.guild_id != guild {
                         let what = format!("the message {} is of another guild than its channel", message.id);
                         return Err(Fault::Inconsistent(what));
                     }
-                    let number = numbers.remove(message.id.as_str());
-                    Ok(MessageLine::new(message).numbered(number))
+                    Ok(MessageLine::new(message))
                 };
                 self.each(Part::Messages, writer, rows, line, Checker::message).await?;
                 after = to;
             }
         }
         self.checker.end_of_messages().map_err(inconsistent)
+    }
+
+    async fn search_order(&mut self, writer: &mut PartWriter) -> Result<(), ArchiveError> {
+        let rows = search_document::Entity::find().order_by_asc(search_document::Column::Number);
+        let line = |row| {
+            let search_document::Model { number, message_id } = row;
+            Ok(SearchOrderLine { number, message_id: message_id.into() })
+        };
+        self.each(Part::SearchOrder, writer, rows, line, Checker::search_order).await
     }
 
     async fn attachments(&mut self, writer: &mut PartWriter) -> Result<(), ArchiveError> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use fabric_domain::model::{File, FileId, GuildId, Timestamp};
 use fabric_domain::ports::{FileBytes, StoreError};
-use migration::SearchDocument;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -17,14 +16,6 @@ use super::read::{find_line, read};
 use super::{Observer, Progress, Step, Summary, bytes};
 use crate::bulk::{BulkError, BulkLoad, ROWS};
 use crate::migrate::SchemaError;
-use crate::search::search_document;
-
-/// What goes into the database.
-enum Loaded {
-    Row(Row),
-    /// What a message is found by. Taking the words out of a text is work, and the loader has its own.
-    Document(SearchDocument),
-}
 
 /// Rows that are handed to the loader at once, and how often so many may wait for it.
 const BATCH: usize = 256;
@@ -160,8 +151,18 @@ async fn load(
             return Err(blocking(move || duplicate(&folder, &manifest, messages)).await?);
         }
         Err(ArchiveError::Duplicate("search_documents")) => {
-            let what = "two messages have the same number".to_owned();
-            return Err(ArchiveError::Damaged { file: Part::Messages.file(), what });
+            let what = "a message is there twice".to_owned();
+            return Err(ArchiveError::Damaged { file: Part::SearchOrder.file(), what });
+        }
+        Err(ArchiveError::NoSuchMessage(stray)) => {
+            let stray = move |_, id: &str| id == stray.as_str();
+            let line = blocking(move || find_line(&folder, &manifest, Part::SearchOrder, stray)).await?;
+            let what = "there is no such message, or it is a note of a command".to_owned();
+            return Err(ArchiveError::BadLine {
+                file: Part::SearchOrder.file(),
+                line: line.unwrap_or_default(),
+                what,
+            });
         }
         Err(error) => return Err(error),
     }
@@ -171,20 +172,13 @@ async fn load(
 async fn fill(
     loader: &mut BulkLoad,
     copies: &mut Copies,
-    mut waiting: mpsc::Receiver<Vec<Loaded>>,
+    mut waiting: mpsc::Receiver<Vec<Row>>,
     messages: &mut u64,
 ) -> Result<(), ArchiveError> {
     while let Some(batch) = waiting.recv().await {
-        for loaded in batch {
-            let row = match loaded {
-                Loaded::Row(row) => row,
-                Loaded::Document(document) => {
-                    loader.document(document).await?;
-                    continue;
-                }
-            };
+        for row in batch {
             match &row {
-                Row::Message(..) => *messages += 1,
+                Row::Message(_) => *messages += 1,
                 // Bytes are there before their row is.
                 Row::File(file, true) => copies.make(file).await?,
                 _ => {}
@@ -200,15 +194,11 @@ fn hand_over(
     folder: &Path,
     manifest: &Manifest,
     observer: Observer<'_>,
-    rows: &mpsc::Sender<Vec<Loaded>>,
+    rows: &mpsc::Sender<Vec<Row>>,
 ) -> Result<(), ArchiveError> {
     let mut batch = Vec::with_capacity(BATCH);
     read(folder, manifest, Step::Loading, observer, |row| {
-        let document = match &row {
-            Row::Message(message, Some(number)) => search_document(message, *number),
-            _ => None,
-        };
-        batch.extend([Some(Loaded::Row(row)), document.map(Loaded::Document)].into_iter().flatten());
+        batch.push(row);
         if batch.len() < BATCH {
             return Ok(());
         }
@@ -224,7 +214,8 @@ async fn load_row(loader: &mut BulkLoad, row: Row) -> Result<(), BulkError> {
         Row::Member(channel, position, user, wake_mapped, settled) => {
             loader.member(&channel, position, &user, wake_mapped, settled).await
         }
-        Row::Message(message, _) => loader.message(&message).await,
+        Row::Message(message) => loader.message(&message).await,
+        Row::Numbered(number, message) => loader.numbered(number, &message).await,
         Row::Attachment(message, channel, position, kept) => {
             loader.attachment(&message, &channel, position, &kept).await
         }

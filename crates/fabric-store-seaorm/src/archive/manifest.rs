@@ -29,6 +29,8 @@ pub enum Part {
     Members,
     /// Messages as they are now, tombstones too.
     Messages,
+    /// The order in which a search answers.
+    SearchOrder,
     /// What messages keep of their files.
     Attachments,
     /// Former texts of edited messages.
@@ -47,10 +49,11 @@ pub enum Part {
 
 impl Part {
     /// Every part, in the order in which they are written and read.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Channels,
         Self::Members,
         Self::Messages,
+        Self::SearchOrder,
         Self::Attachments,
         Self::Revisions,
         Self::ReadMarkers,
@@ -66,6 +69,7 @@ impl Part {
             Self::Channels => "channels",
             Self::Members => "members",
             Self::Messages => "messages",
+            Self::SearchOrder => "search-order",
             Self::Attachments => "attachments",
             Self::Revisions => "revisions",
             Self::ReadMarkers => "read-markers",

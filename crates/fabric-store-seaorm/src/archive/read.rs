@@ -11,7 +11,7 @@ use super::lines::PartReader;
 use super::manifest::{Manifest, Part};
 use super::record::{
     ChannelLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine, PresenceLine, ReadMarkerLine,
-    RevisionLine,
+    RevisionLine, SearchOrderLine,
 };
 use super::{Observer, Progress, Step, TOLD_EVERY, bytes};
 
@@ -54,6 +54,7 @@ fn next(reader: &mut PartReader, part: Part, checker: &mut Checker) -> Result<Op
         Part::Channels => parse::<ChannelLine>(line).and_then(|line| checker.channel(line)),
         Part::Members => parse::<MemberLine>(line).and_then(|line| checker.member(line)),
         Part::Messages => parse::<MessageLine>(line).and_then(|line| checker.message(line)),
+        Part::SearchOrder => parse::<SearchOrderLine>(line).and_then(|line| checker.search_order(line)),
         Part::Attachments => parse::<AttachmentLine>(line).and_then(|line| checker.attachment(line)),
         Part::Revisions => parse::<RevisionLine>(line).and_then(|line| checker.revision(line)),
         Part::ReadMarkers => parse::<ReadMarkerLine>(line).and_then(|line| checker.read_marker(line)),
@@ -84,6 +85,7 @@ pub(super) fn find_line(
         let Some(line) = reader.next()? else { return Ok(None) };
         let id = match part {
             Part::Messages => parse::<MessageLine>(line).map(|line| line.id),
+            Part::SearchOrder => parse::<SearchOrderLine>(line).map(|line| line.message_id),
             Part::Attachments => parse::<AttachmentLine>(line).map(|line| line.message_id),
             _ => parse::<RevisionLine>(line).map(|line| line.message_id),
         };

@@ -204,9 +204,6 @@ pub(super) struct MessageLine {
     deleted_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ack: Option<AckOfLine>,
-    /// Where it stands among all messages that can be found, in the order of storing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) number: Option<i64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -247,16 +244,7 @@ impl MessageLine {
             edited_at,
             deleted_at,
             ack,
-            number: None,
         }
-    }
-
-    pub(super) fn numbered(self, number: Option<i64>) -> Self {
-        Self { number, ..self }
-    }
-
-    pub(super) fn is_note(&self) -> bool {
-        self.ack.is_some()
     }
 
     pub(super) fn into_message(self, guild_id: GuildId) -> Message {
@@ -276,6 +264,15 @@ impl MessageLine {
             ack: self.ack.map(|ack| Ack { cause: ack.command, by: ack.by_user_id }),
         }
     }
+}
+
+/// A line of `search-order.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SearchOrderLine {
+    /// Where the message stands among all that can be found, in the order of storing.
+    pub(super) number: i64,
+    pub(super) message_id: MessageId,
 }
 
 /// A line of `revisions.jsonl`.

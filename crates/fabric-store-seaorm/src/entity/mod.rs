@@ -11,4 +11,5 @@ pub(crate) mod owed_wake;
 pub(crate) mod presence;
 pub(crate) mod read_marker;
 pub(crate) mod revision;
+pub(crate) mod search_document;
 pub(crate) mod unfinished_import;

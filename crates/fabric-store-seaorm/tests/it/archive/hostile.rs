@@ -223,10 +223,11 @@ const SPOILS: &[Spoil] = &[
     ("a wake of no message", |it| it.change(Part::OwedWakes, 0, |line| line["seq"] = json!(0)), DAMAGED, "owed-wakes.jsonl, line 1: there is no message 0"),
     ("an answer of nobody", |it| it.change(Part::IdempotencyKeys, 0, |line| line["answer"] = json!({"perhaps": 1})), DAMAGED, "idempotency-keys.jsonl, line 1: "),
     ("a marker in no channel", |it| it.change(Part::ReadMarkers, 0, |line| line["channelId"] = json!("0")), DAMAGED, "read-markers.jsonl, line 1: there is no channel 0"),
-    ("a number of nothing", |it| it.change(Part::Messages, 0, |line| line["number"] = json!(0)), DAMAGED, "messages.jsonl, line 1: number is less than 1"),
-    ("a number of a note", |it| it.change(Part::Messages, 0, |line| {
-        line["ack"] = json!({ "command": "/no-reply", "byUserId": "a" });
-    }), DAMAGED, "messages.jsonl, line 1: a note of a command has no number"),
+    ("a number of nothing", |it| it.change(Part::SearchOrder, 0, |line| line["number"] = json!(0)), DAMAGED, "search-order.jsonl, line 1: number is less than 1"),
+    ("a number twice", |it| {
+        let line: Value = serde_json::from_str(&it.lines(Part::SearchOrder)[0]).unwrap();
+        it.change(Part::SearchOrder, 1, |next| next["number"] = line["number"].clone());
+    }, DAMAGED, "search-order.jsonl, line 2: lines are not in their order"),
     ("bytes are missing", |it| fs::remove_file(it.bytes()).unwrap(), DAMAGED, "the file is missing"),
     ("bytes have changed", |it| {
         let mut bytes = fs::read(it.bytes()).unwrap();
@@ -285,7 +286,7 @@ async fn an_archive_of_another_guild_is_refused() {
 async fn what_only_the_database_can_tell_is_told_with_its_line(fresh: Fresh) {
     let folder = tempfile::tempdir().unwrap();
     let place = archive(folder.path()).await;
-    let spoils: [Spoil; 5] = [
+    let spoils: [Spoil; 6] = [
         (
             "an id twice",
             |it| {
@@ -297,17 +298,19 @@ async fn what_only_the_database_can_tell_is_told_with_its_line(fresh: Fresh) {
             "its id is that of line 1",
         ),
         (
-            "a number twice",
+            "a message with two numbers",
             |it| {
-                let line = |line: &str| serde_json::from_str::<Value>(line).unwrap();
-                let lines = it.lines(Part::Messages);
-                let mut numbers = lines.iter().map(|text| line(text)["number"].clone()).enumerate();
-                let (_, number) = numbers.find(|(_, number)| number.is_number()).unwrap();
-                let (place, _) = numbers.find(|(_, number)| number.is_number()).unwrap();
-                it.change(Part::Messages, place, |line| line["number"] = number);
+                let line: Value = serde_json::from_str(&it.lines(Part::SearchOrder)[0]).unwrap();
+                it.change(Part::SearchOrder, 1, |next| next["messageId"] = line["messageId"].clone());
             },
             DAMAGED,
-            "messages.jsonl: two messages have the same number",
+            "search-order.jsonl: a message is there twice",
+        ),
+        (
+            "a number of no message",
+            |it| it.change(Part::SearchOrder, 2, |line| line["messageId"] = json!("nothing")),
+            DAMAGED,
+            "search-order.jsonl, line 3: there is no such message",
         ),
         (
             "an answer to nothing",
