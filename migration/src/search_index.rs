@@ -127,18 +127,26 @@ pub async fn suspend_search_index(db: &impl ConnectionTrait) -> Result<(), DbErr
     Ok(())
 }
 
-/// After rows with numbers of their own: makes the index over the words where it is not there, and has the next
-/// message numbered after the last one. The other databases see to both themselves.
+/// After many rows with numbers of their own: has the index over the words whole and in one piece, and the next message
+/// numbered after the last one, as far as the database does not see to it itself.
 pub async fn complete_search_index(db: &impl ConnectionTrait) -> Result<(), DbErr> {
-    if db.get_database_backend() != DbBackend::Postgres {
-        return Ok(());
+    match db.get_database_backend() {
+        // Otherwise every message that is written later would have to merge a little of the many pieces.
+        DbBackend::Sqlite => {
+            db.execute_unprepared("INSERT INTO search_words (search_words) VALUES ('optimize')").await?;
+        }
+        DbBackend::Postgres => {
+            db.execute_unprepared(&format!(
+                "CREATE INDEX IF NOT EXISTS {WORDS_INDEX} ON search_documents USING gin (words)"
+            ))
+            .await?;
+            db.execute_unprepared(
+                "SELECT setval(pg_get_serial_sequence('search_documents', 'number'), \
+                 COALESCE(MAX(number), 1), MAX(number) IS NOT NULL) FROM search_documents",
+            )
+            .await?;
+        }
+        _ => {}
     }
-    let index = format!("CREATE INDEX IF NOT EXISTS {WORDS_INDEX} ON search_documents USING gin (words)");
-    db.execute_unprepared(&index).await?;
-    db.execute_unprepared(
-        "SELECT setval(pg_get_serial_sequence('search_documents', 'number'), COALESCE(MAX(number), 1), \
-         MAX(number) IS NOT NULL) FROM search_documents",
-    )
-    .await?;
     Ok(())
 }

@@ -101,8 +101,14 @@ pub(crate) async fn search(
         return Ok(Some(Vec::new()));
     }
     let mut ids = Vec::new();
-    if backend == DbBackend::Postgres {
-        ids = message_ids(db, statement(backend, search, &channels, before, Reach::Newest)).await?;
+    let newest = match backend {
+        // Its index gives what it finds from the newest on.
+        DbBackend::Sqlite => None,
+        DbBackend::Postgres => Some(Reach::Newest),
+        _ => newest_from(db, before).await?.map(Reach::From),
+    };
+    if let Some(newest) = newest {
+        ids = message_ids(db, statement(backend, search, &channels, before, newest)).await?;
     }
     if ids.len() < usize::try_from(search.limit).unwrap_or(usize::MAX) {
         ids = message_ids(db, statement(backend, search, &channels, before, Reach::All)).await?;
@@ -125,16 +131,31 @@ async fn message_ids(db: &impl ConnectionTrait, statement: Statement) -> Result<
 /// How far a search goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    /// Through the newest messages, one by one, until enough are found. `PostgreSQL`'s index gives what it finds
-    /// in no order, so that a common word would cost as much as there are messages with it; but of those a page is
-    /// soon full.
+    /// Through the [`NEWEST`] messages, one by one, until enough are found. The full-text index gives what it finds in
+    /// no order, so that a common word would cost as much as there are messages with it; but of those a page is soon
+    /// full.
     Newest,
+    /// The same on `MySQL`, which is told the number of the oldest of them: it would copy them otherwise.
+    From(i64),
     /// Through all, by the full-text index.
     All,
 }
 
 /// So many of the newest messages are looked at one by one.
 const NEWEST: i64 = 5_000;
+
+/// The number of the oldest of the [`NEWEST`] messages, before this one; `None` when there is none.
+async fn newest_from(db: &impl ConnectionTrait, before: Option<i64>) -> Result<Option<i64>, Fault> {
+    let sql = format!(
+        "SELECT MIN(number) AS number FROM (SELECT number FROM search_documents WHERE number < ? \
+         ORDER BY number DESC LIMIT {NEWEST}) AS newest"
+    );
+    let mut sql = Sql::new(sql, [before.unwrap_or(i64::MAX).into()]);
+    match db.query_one_raw(sql.take(db.get_database_backend())).await? {
+        Some(row) => Ok(row.try_get("", "number")?),
+        None => Ok(None),
+    }
+}
 
 /// Where a message stands among all, deleted or not.
 async fn number(db: &impl ConnectionTrait, id: &MessageId) -> Result<Option<i64>, Fault> {
@@ -224,6 +245,21 @@ fn statement(
             ),
             [asked.into(), before.into(), user],
         ),
+        _ if let Reach::From(oldest) = reach => {
+            let mut sql = Sql::new(
+                format!(
+                    "SELECT STRAIGHT_JOIN message_id FROM search_documents {joined} \
+                     WHERE number < ? AND number >= ?"
+                ),
+                [user, before.into(), oldest.into()],
+            );
+            for term in search.query.terms() {
+                let patterns = term.iter().flat_map(patterns).map(Value::from).collect::<Vec<_>>();
+                let likes = vec!["words LIKE ?"; patterns.len()].join(" OR ");
+                sql.push(&format!(" AND ({likes})"), patterns);
+            }
+            sql
+        }
         _ => Sql::new(
             format!(
                 "SELECT message_id FROM search_documents {joined} \
@@ -261,6 +297,16 @@ fn asked(backend: DbBackend, search: &Search, channels: &Channels) -> String {
             let _ = write!(asked, "+{any} ");
             asked
         }),
+    }
+}
+
+/// How a token looks among the words of a message, where those of its channel and author are always before it.
+fn patterns(token: &Token) -> Vec<String> {
+    let text = &token.text;
+    if token.is_prefix {
+        vec![format!("% {text}%")]
+    } else {
+        vec![format!("% {text} %"), format!("% {text}")]
     }
 }
 
