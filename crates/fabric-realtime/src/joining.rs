@@ -62,7 +62,7 @@ impl Gateway {
         let aggregate = self.guild.readable(&session.caller, channel).await?;
         if self.hub.with_room(channel, |room| room.seen()) < aggregate.channel.last_seq {
             // Perhaps the newest messages are on their way, perhaps nobody was here to see them.
-            self.guild.ports().store.published().await?;
+            self.guild.ports().store.published(channel).await?;
             self.hub.delivered(channel).await;
         }
         let first_held = self.hub.with_room(channel, |room| room.first_held(session.id()));
@@ -90,8 +90,13 @@ impl Gateway {
             }
             let last = Seq(next.0 + u64::from(PAGE) - 1).min(Seq(end.0 - 1));
             let range = SeqRange { from: Some(next), to: Some(last) };
-            for message in self.guild.ports().store.page(channel, range, PAGE).await? {
-                let wake = wakes.get(&message.seq).cloned();
+            let messages = self.guild.ports().store.page(channel, range, PAGE).await?;
+            // Of long messages it is fewer.
+            let last = messages.last().map_or(last, |message| message.seq);
+            for message in messages {
+                // Nobody is to answer what is no longer there; but a turn is theirs all the same.
+                let is_gone = message.deleted_at.is_some() && !aggregate.channel.x_type.has_turns();
+                let wake = wakes.get(&message.seq).filter(|_| !is_gone).cloned();
                 if wake.is_none() && message.seq < *first_missed {
                     continue;
                 }

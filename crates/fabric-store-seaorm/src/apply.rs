@@ -51,8 +51,19 @@ pub(crate) enum Write {
     },
     /// Removes a file that nobody has attached meanwhile.
     RemoveFile(Arc<File>),
-    /// Writes nothing: it is answered when everything before it is published.
-    Fence,
+    /// Writes nothing: it is answered when everything before it, or of this channel, is published.
+    Fence(Option<ChannelId>),
+}
+
+impl Write {
+    /// The channel that it may have news of.
+    pub(crate) fn news_of(&self) -> Option<&ChannelId> {
+        match self {
+            Self::Create(new) => Some(&new.channel.id),
+            Self::Update { scope, .. } => Some(&scope.channel),
+            _ => None,
+        }
+    }
 }
 
 /// What a write did, once it is committed.
@@ -62,6 +73,15 @@ pub(crate) struct Written {
     pub(crate) change: Option<Box<Change>>,
     /// What to publish.
     pub(crate) news: Option<News>,
+}
+
+impl Written {
+    /// How many bytes of text were written.
+    pub(crate) fn text_len(&self) -> usize {
+        let Some(change) = &self.change else { return 0 };
+        let texts = change.new_message.iter().chain(&change.updated_message);
+        texts.map(|message| message.content.len()).sum()
+    }
 }
 
 /// What a committed write has to tell.
@@ -109,7 +129,7 @@ pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Wr
             files::remove(db, file).await?;
             Ok(Written::default())
         }
-        Write::Fence => Ok(Written::default()),
+        Write::Fence(_) => Ok(Written::default()),
     }
 }
 
@@ -236,7 +256,7 @@ async fn keep_revision(
     message: &fabric_domain::model::MessageId,
     revision: &Revision,
 ) -> Result<(), Fault> {
-    let number = read::revision_count(db, message).await?;
+    let number = read::next_revision(db, message).await?;
     let row = convert::revision_row(message, number, revision, None);
     revision::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())

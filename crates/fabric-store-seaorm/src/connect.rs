@@ -49,6 +49,15 @@ impl Purpose {
         matches!(self, Self::Reading | Self::Writing)
     }
 
+    /// How long a statement may take in the server, in seconds; 0 is for ever. Nobody waits longer for a read, and
+    /// whoever has gone does not end it.
+    fn statement_seconds(self) -> u32 {
+        match self {
+            Self::Reading => 15,
+            Self::Writing | Self::Migrating | Self::Loading | Self::Copying => 0,
+        }
+    }
+
     /// How long a statement may wait for a lock, in seconds.
     fn lock_seconds(self) -> u32 {
         match self {
@@ -85,6 +94,10 @@ pub(crate) async fn open(
         None => ConnectOptions::new(url),
     };
     options.max_connections(connections).acquire_timeout(ACQUIRE).sqlx_logging(false);
+    if !purpose.is_brief() {
+        // What belongs to the one connection, such as a lock, is wanted to the end.
+        options.max_lifetime(None).idle_timeout(None);
+    }
     match kind {
         Kind::Sqlite => {
             if purpose != Purpose::Copying {
@@ -157,8 +170,10 @@ const IDLE_IN_TRANSACTION: u32 = 20;
 
 fn mysql(options: &mut ConnectOptions, purpose: Purpose) {
     // Strict, whatever the server's default is: a value that does not fit is refused, never cut.
+    // MySQL has no other limit for transactions that do nothing; a connection that was closed for it is replaced.
+    let idle = if purpose.is_brief() { IDLE_IN_TRANSACTION } else { 28_800 };
     let session = format!(
-        "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), \
+        "SET SESSION wait_timeout = {idle}, SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), \
          SESSION transaction_isolation = 'READ-COMMITTED', \
          SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {seconds}",
         seconds = purpose.lock_seconds()
@@ -175,10 +190,9 @@ fn mysql(options: &mut ConnectOptions, purpose: Purpose) {
                 if connection.execute(sqlx::AssertSqlSafe(session)).await.is_err() {
                     connection.execute(sqlx::AssertSqlSafe(old_session)).await?;
                 }
-                if purpose.is_brief() {
-                    // MariaDB's alone; MySQL has nothing like it.
-                    let idle = format!("SET SESSION idle_transaction_timeout = {IDLE_IN_TRANSACTION}");
-                    let _ = connection.execute(sqlx::AssertSqlSafe(idle)).await;
+                // What only one of MySQL and MariaDB knows is refused by the other.
+                for setting in only_some(purpose) {
+                    let _ = connection.execute(sqlx::AssertSqlSafe(setting)).await;
                 }
                 Ok(())
             })
@@ -187,13 +201,28 @@ fn mysql(options: &mut ConnectOptions, purpose: Purpose) {
     });
 }
 
+/// Settings of a session that `MySQL` or `MariaDB` has, and not both.
+fn only_some(purpose: Purpose) -> Vec<String> {
+    // 0 is no limit, whatever the server's own is.
+    let statement = purpose.statement_seconds();
+    let mut settings = vec![
+        format!("SET SESSION max_statement_time = {statement}"),
+        format!("SET SESSION max_execution_time = {}", statement * 1_000),
+    ];
+    if purpose.is_brief() {
+        settings.push(format!("SET SESSION idle_transaction_timeout = {IDLE_IN_TRANSACTION}"));
+    }
+    settings
+}
+
 fn postgres(options: &mut ConnectOptions, purpose: Purpose) {
     // 0 is no limit.
     let idle = if purpose.is_brief() { IDLE_IN_TRANSACTION } else { 0 };
     let session = format!(
         "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '{}s'; \
-         SET idle_in_transaction_session_timeout = '{idle}s'",
-        purpose.lock_seconds()
+         SET idle_in_transaction_session_timeout = '{idle}s'; SET statement_timeout = '{}s'",
+        purpose.lock_seconds(),
+        purpose.statement_seconds()
     );
     options.test_before_acquire_if_idle_for(Duration::from_secs(1)).map_sqlx_postgres_pool_opts(
         move |pool| {

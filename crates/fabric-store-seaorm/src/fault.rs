@@ -59,8 +59,10 @@ impl Fault {
             Some(SqlxError::Io(_) | SqlxError::Tls(_) | SqlxError::Protocol(_)) => true,
             // The server says good-bye: it is shut down, or this connection was ended from outside.
             Some(SqlxError::Database(error)) => match error.try_downcast_ref::<MySqlDatabaseError>() {
-                Some(error) => matches!(error.number(), 1053 | 1152 | 1927),
-                None => error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
+                Some(error) => matches!(error.number(), 1053 | 1152 | 1927 | 4031),
+                None => error
+                    .code()
+                    .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "25P03"),
             },
             _ => false,
         }

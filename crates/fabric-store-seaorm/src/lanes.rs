@@ -2,8 +2,8 @@
 //!
 //! The writes of one channel (and of one user, where it is about them alone) go through one lane, one
 //! transaction after the other, and lanes go side by side. A transaction locks the channel's row
-//! (`SELECT … FOR UPDATE`) and takes whatever waits in the lane, up to [`MAX_BATCH`]: a busy channel needs one
-//! connection and a few commits, instead of as many of either as it has writers. What is committed is
+//! (`SELECT … FOR UPDATE`) and takes whatever waits in the lane, up to [`MAX_BATCH`] and to a size of texts: a busy
+//! channel needs one connection and a few commits, instead of as many of either as it has writers. What is committed is
 //! published by the lane before its next transaction, so publication is in the order of versions and needs
 //! no other sequencer. A lane is a task of its own: a caller that goes away neither undoes nor hides a commit.
 //!
@@ -56,6 +56,7 @@ const COMMIT: Duration = Duration::from_secs(8);
 enum Lane {
     Channel(ChannelId),
     User(UserId),
+    Wakes,
     Sweep,
     Files,
 }
@@ -67,7 +68,8 @@ impl Lane {
             Write::Update { scope, .. } => Self::Channel(scope.channel.clone()),
             Write::MarkRead { user, .. } => Self::User(user.clone()),
             Write::Presence(presence) => Self::User(presence.user_id.clone()),
-            Write::SettleWakes(_) | Write::Sweep { .. } | Write::Erase(_) | Write::Fence => Self::Sweep,
+            Write::SettleWakes(_) => Self::Wakes,
+            Write::Sweep { .. } | Write::Erase(_) | Write::Fence(_) => Self::Sweep,
             Write::AddFile { .. } | Write::RemoveFile(_) => Self::Files,
         }
     }
@@ -113,8 +115,8 @@ impl Lanes {
     /// Hands over a write and waits for its commit.
     pub(crate) async fn submit(&self, write: Write) -> Answer {
         let too_late = || StoreError::Unavailable("the database did not answer in time".to_owned());
-        if matches!(write, Write::Fence) {
-            timeout(WAIT, self.0.sections.all_left()).await.map_err(|_| too_late())?;
+        if let Write::Fence(channel) = &write {
+            timeout(WAIT, self.0.sections.all_left(channel.as_ref())).await.map_err(|_| too_late())?;
             return Ok(None);
         }
         let expires = Instant::now() + WAIT;
@@ -209,20 +211,28 @@ impl Inner {
     }
 
     async fn work(&self, mut batch: Vec<Job>) {
-        let now = Instant::now();
-        for job in batch.extract_if(.., |job| job.expires <= now) {
-            self.late(job);
+        while !batch.is_empty() {
+            let now = Instant::now();
+            for job in batch.extract_if(.., |job| job.expires <= now) {
+                self.late(job);
+            }
+            batch = self.work_on(batch).await;
         }
+    }
+
+    /// Answers what the transaction did not take.
+    async fn work_on(&self, mut batch: Vec<Job>) -> Vec<Job> {
         if batch.is_empty() {
-            return;
+            return batch;
         }
         match self.attempt(&batch).await {
             Ok((outcomes, _section)) => {
-                let committed = Instant::now();
+                let (committed, rest) = (Instant::now(), batch.split_off(outcomes.len()));
                 for (job, outcome) in batch.into_iter().zip(outcomes) {
                     self.finish(job, outcome).await;
                 }
                 self.metrics.publish.record(committed.elapsed());
+                return rest;
             }
             Err(fault) if batch.len() > 1 && fault.is_of_a_statement() => {
                 tracing::warn!(?fault, writes = batch.len(), "a batch failed; trying its writes one by one");
@@ -243,6 +253,7 @@ impl Inner {
                 }
             }
         }
+        Vec::new()
     }
 
     fn late(&self, job: Job) {
@@ -287,10 +298,10 @@ impl Inner {
         };
         let late = || Fault::Late("the database did not answer in time");
         let (transaction, outcomes) = timeout(STATEMENTS, statements).await.map_err(|_| late())??;
-        let section = self.sections.enter();
+        let section = self.sections.enter(batch.first().and_then(|job| job.write.news_of()));
         let fault = match timeout(COMMIT, transaction.commit()).await {
             Ok(Ok(())) => {
-                self.metrics.committed(began.elapsed(), batch.len());
+                self.metrics.committed(began.elapsed(), outcomes.len());
                 return Ok((outcomes, section));
             }
             Ok(Err(error)) => Fault::from(error),

@@ -6,11 +6,11 @@ use fabric_domain::model::{
     ChannelAggregate, ChannelId, ChannelSummary, IdempotencySlot, Member, Message, MessageId, Presence,
     PriorAnswer, Revision, Timestamp, UserId,
 };
-use fabric_domain::ports::{Scope, SeqRange};
-use sea_orm::sea_query::Query;
+use fabric_domain::ports::{Scope, SeqRange, fitting};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     AccessMode, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    EntityTrait, IsolationLevel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
+    EntityTrait, IsolationLevel, Order, QueryFilter, QueryOrder, QuerySelect, TransactionTrait,
 };
 
 use crate::convert::{self, from_json, to_column};
@@ -132,14 +132,21 @@ pub(crate) async fn page(
     if let Some(to) = range.to {
         bounds = bounds.add(message::Column::Seq.lte(to_column(to.0)));
     }
-    let query = message::Entity::find().filter(bounds).limit(u64::from(limit));
     let forward = range.from.is_some();
-    let query = if forward {
-        query.order_by_asc(message::Column::Seq)
-    } else {
-        query.order_by_desc(message::Column::Seq)
-    };
-    let mut rows = query.all(db).await?;
+    let order = if forward { Order::Asc } else { Order::Desc };
+    let query = message::Entity::find().filter(bounds).order_by(message::Column::Seq, order);
+    // Their lengths first: two hundred texts of a megabyte are not for memory.
+    let integer = if db.get_database_backend() == DbBackend::MySql { "SIGNED" } else { "BIGINT" };
+    let lengths: Vec<i64> = query
+        .clone()
+        .select_only()
+        .expr_as(Expr::cust("OCTET_LENGTH(content)").cast_as(integer), "length")
+        .limit(u64::from(limit))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let fits = fitting(lengths.into_iter().map(i64::unsigned_abs));
+    let mut rows = query.limit(fits as u64).all(db).await?;
     if !forward {
         rows.reverse();
     }
@@ -246,13 +253,16 @@ pub(crate) async fn due_turns(db: &impl ConnectionTrait, now: Timestamp) -> Resu
     Ok(ids.into_iter().map(ChannelId::from).collect())
 }
 
-/// How many revisions a message has.
-pub(crate) async fn revision_count(db: &impl ConnectionTrait, id: &MessageId) -> Result<u64, Fault> {
-    revision::Entity::find()
+/// The number of a message's next former text. Some may have been erased, so it is not their count.
+pub(crate) async fn next_revision(db: &impl ConnectionTrait, id: &MessageId) -> Result<u64, Fault> {
+    let last: Option<Option<i64>> = revision::Entity::find()
+        .select_only()
+        .column_as(revision::Column::Number.max(), "last")
         .filter(revision::Column::MessageId.eq(id.as_str()))
-        .count(db)
-        .await
-        .map_err(Fault::from)
+        .into_tuple()
+        .one(db)
+        .await?;
+    last.flatten().map_or(Ok(0), |last| Ok(convert::from_column("number", last)? + 1))
 }
 
 /// The next free position among a channel's members.

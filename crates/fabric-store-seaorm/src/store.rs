@@ -13,6 +13,7 @@ use fabric_domain::ports::{
     SearchStore, SeqRange, SettledWakes, StoreError, UpdateError,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::apply::Write;
@@ -30,12 +31,16 @@ use crate::writer::{Answer, Writer};
 /// How many reads may run at once, and how many lanes may write at once.
 const READERS: u32 = 8;
 const WRITERS: u32 = 16;
+/// How many of the readers may search.
+const SEARCHERS: usize = 3;
 /// How long a read may take.
 const READ: Duration = Duration::from_secs(15);
 /// How long an idempotency key is kept, in milliseconds: 24 hours.
 const KEY_LIFETIME_MS: i64 = 24 * 3_600 * 1_000;
 /// How long a wake is owed, in milliseconds: 7 days. Older ones are no longer news.
 const WAKE_LIFETIME_MS: i64 = 7 * KEY_LIFETIME_MS;
+/// So many wakes are noted as settled in one transaction.
+const SETTLED_AT_A_TIME: usize = 500;
 /// So many of each are forgotten in one transaction, and those of the same moment.
 const SWEPT_AT_A_TIME: u64 = 2_000;
 
@@ -43,6 +48,8 @@ const SWEPT_AT_A_TIME: u64 = 2_000;
 #[derive(Clone)]
 pub struct SqlStore {
     pub(crate) reads: DatabaseConnection,
+    /// Searches may take long, and must not take all readers.
+    searches: Arc<Semaphore>,
     writes: Writes,
     clock: Arc<dyn Clock>,
 }
@@ -94,7 +101,7 @@ impl SqlStore {
             Kind::Sqlite => Writes::One(Writer::start(writes, publisher)),
             Kind::MySql | Kind::Postgres => Writes::Lanes(Lanes::new(writes, publisher)),
         };
-        Ok(Self { reads, writes, clock })
+        Ok(Self { reads, searches: Arc::new(Semaphore::new(SEARCHERS)), writes, clock })
     }
 
     /// Forgets idempotency keys that are older than 24 hours, and wakes that have been owed for a week.
@@ -212,16 +219,21 @@ impl ChannelStore for SqlStore {
         limited(read::due_turns(&self.reads, now)).await
     }
 
-    async fn published(&self) -> Result<(), StoreError> {
-        self.write(Write::Fence).await
+    async fn published(&self, channel: &ChannelId) -> Result<(), StoreError> {
+        self.write(Write::Fence(Some(channel.clone()))).await
     }
 
     async fn owed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<OwedWake>, StoreError> {
         limited(wakes::owed(&self.reads, id, user)).await
     }
 
-    async fn settle_wakes(&self, settled: Vec<SettledWakes>) -> Result<(), StoreError> {
-        self.write(Write::SettleWakes(settled.into())).await
+    async fn settle_wakes(&self, mut settled: Vec<SettledWakes>) -> Result<(), StoreError> {
+        // In one order, and never so many that others wait long for the rows.
+        settled.sort_unstable_by(|one, other| (&one.channel, &one.user).cmp(&(&other.channel, &other.user)));
+        for some in settled.chunks(SETTLED_AT_A_TIME) {
+            self.write(Write::SettleWakes(some.into())).await?;
+        }
+        Ok(())
     }
 
     async fn mark_read(&self, id: &ChannelId, user: &UserId, seq: Seq) -> Result<(), StoreError> {
@@ -261,7 +273,12 @@ impl MessageStore for SqlStore {
 #[async_trait]
 impl SearchStore for SqlStore {
     async fn search(&self, search: &Search) -> Result<Option<Vec<Message>>, StoreError> {
-        limited(async { search::search(&self.snapshot().await?, search).await }).await
+        limited(async {
+            // Never closed, so there is always one to come.
+            let _turn = self.searches.acquire().await;
+            search::search(&self.snapshot().await?, search).await
+        })
+        .await
     }
 }
 

@@ -1,6 +1,6 @@
 //! The writer of `SQLite`: one task that commits many waiting writes with one fsync.
 //!
-//! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`]. Every write is published and
+//! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`] writes and [`MAX_TEXT`]. Every write is published and
 //! answered after the commit, so acknowledged means durable; and since there is one writer, publication is in
 //! the order of commits. Should a statement fail, or the commit, the batch is rolled back
 //! and each of its writes is tried once more alone: a failing one does not fail its neighbours.
@@ -24,6 +24,9 @@ use crate::metrics::{Cause, Metrics, Pending};
 const QUEUE: usize = 1_024;
 /// The most writes of one transaction.
 const MAX_BATCH: usize = 128;
+/// A transaction takes no further write once it has so many bytes of new and edited texts: the words of a megabyte
+/// cost an index up to half a second.
+const MAX_TEXT: usize = 1 << 20;
 
 pub(crate) type Answer = Result<Option<Box<Change>>, UpdateError>;
 pub(crate) type Outcome = Result<Written, UpdateError>;
@@ -54,7 +57,7 @@ impl Writer {
     /// Returns once everything that waits is committed and published.
     pub(crate) async fn drain(&self) {
         // That the writer is gone means the same.
-        let _ = self.submit(Write::Fence).await;
+        let _ = self.submit(Write::Fence(None)).await;
     }
 
     /// Closes the connection, after the transaction that is under way.
@@ -78,11 +81,12 @@ async fn run(
     mut waiting: mpsc::Receiver<Job>,
 ) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
+    // What a transaction did not take comes first.
+    while !batch.is_empty() || waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
         match commit(&connection, &batch, &metrics).await {
             Ok(outcomes) => {
                 let committed = Instant::now();
-                for (job, outcome) in batch.drain(..).zip(outcomes) {
+                for (job, outcome) in batch.drain(..outcomes.len()).zip(outcomes) {
                     finish(job, outcome, publisher.as_ref()).await;
                 }
                 metrics.publish.record(committed.elapsed());
@@ -134,7 +138,7 @@ async fn commit(
     batch: &[Job],
     metrics: &Metrics,
 ) -> Result<Vec<Outcome>, Fault> {
-    if batch.iter().all(|job| matches!(job.write, Write::Fence)) {
+    if batch.iter().all(|job| matches!(job.write, Write::Fence(_))) {
         // Nothing to commit, so the database need not be asked.
         return Ok(batch.iter().map(|_| Ok(Written::default())).collect());
     }
@@ -146,22 +150,28 @@ async fn commit(
     let transaction = connection.begin_with_options(options).await?;
     let outcomes = apply_all(&transaction, batch.iter().map(|job| &job.write)).await?;
     transaction.commit().await?;
-    metrics.committed(began.elapsed(), batch.len());
+    metrics.committed(began.elapsed(), outcomes.len());
     Ok(outcomes)
 }
 
-/// Carries out writes one after the other; the first failure of the database fails them all.
+/// Carries out writes one after the other; the first failure of the database fails them all. Of long texts one
+/// transaction takes only some: outcomes are those of the first writes, and the others are the next one's.
 pub(crate) async fn apply_all<'a>(
     transaction: &DatabaseTransaction,
     writes: impl ExactSizeIterator<Item = &'a Write>,
 ) -> Result<Vec<Outcome>, Fault> {
-    let mut outcomes = Vec::with_capacity(writes.len());
+    let (mut outcomes, mut text) = (Vec::with_capacity(writes.len()), 0);
     for write in writes {
-        outcomes.push(match apply(transaction, write).await {
+        if text >= MAX_TEXT {
+            break;
+        }
+        let outcome = match apply(transaction, write).await {
             // Dropping the transaction rolls it back.
             Err(Failed::Fault(fault)) => return Err(fault),
             outcome => outcome.map_err(UpdateError::from),
-        });
+        };
+        text += outcome.as_ref().map_or(0, Written::text_len);
+        outcomes.push(outcome);
     }
     Ok(outcomes)
 }

@@ -57,6 +57,7 @@ macro_rules! store_contract_tests {
             without_a_retention_time_a_deletion_leaves_no_text,
             erasing_goes_in_batches_and_spares_everything_else,
             pages_are_ascending_whatever_the_bounds,
+            a_page_of_long_messages_is_a_shorter_one,
             members_keep_their_order_and_leave_without_a_trace,
             the_turn_survives_a_restart,
             turns_past_their_deadline_are_found,
@@ -383,6 +384,25 @@ pub async fn pages_are_ascending_whatever_the_bounds(on: Opened) {
         let page = guild.guild.ports().store.page(&id, range, limit).await.unwrap();
         let seqs: Vec<u64> = page.iter().map(|message| message.seq.0).collect();
         assert_eq!(seqs, expected, "{range:?} limit {limit}");
+    }
+}
+
+/// Whoever reads slowly must not have hundreds of megabytes held for them.
+pub async fn a_page_of_long_messages_is_a_shorter_one(on: Opened) {
+    let guild = on.guild();
+    let id = channel(&guild, XType::General).await;
+    for n in 1..=10 {
+        post(&guild, "alice", &id, &(n % 10).to_string().repeat(900_000)).await;
+    }
+    let alice = guild.human("alice");
+    // Nine times 900,000 bytes are less than eight megabytes.
+    let table =
+        [(Some(1), 1..=9, true), (Some(9), 9..=10, false), (Some(10), 10..=10, false), (None, 2..=10, true)];
+    for (from, expected, more) in table {
+        let range = SeqRange { from: from.map(Seq), to: None };
+        let page = guild.guild.messages(&alice, &id, range, 50).await.unwrap();
+        let seqs: Vec<u64> = page.messages.iter().map(|message| message.seq.0).collect();
+        assert_eq!((seqs, page.has_more), (expected.collect(), more), "{range:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use fabric_domain::model::{
 };
 use fabric_domain::ports::{
     ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, NewChannel, OwedWake, PresenceStore, Publisher,
-    Scope, SeqRange, SettledWakes, StoreError, UpdateError,
+    Scope, SeqRange, SettledWakes, StoreError, UpdateError, fitting,
 };
 use tokio::sync::Mutex;
 
@@ -204,7 +204,7 @@ impl ChannelStore for MemoryStore {
         Ok(due.into_iter().take(100).map(|stored| stored.channel.id.clone()).collect())
     }
 
-    async fn published(&self) -> Result<(), StoreError> {
+    async fn published(&self, _: &ChannelId) -> Result<(), StoreError> {
         // Publishing happens under the lock.
         drop(self.state.lock().await);
         Ok(())
@@ -261,10 +261,13 @@ impl MessageStore for MemoryStore {
         };
         let mut page: Vec<Message> = stored.messages.iter().filter(within).cloned().collect();
         let limit = limit as usize;
+        let length = |message: &Message| message.content.len() as u64;
         if range.from.is_some() {
             page.truncate(limit);
+            page.truncate(fitting(page.iter().map(length)));
         } else {
             page.drain(..page.len().saturating_sub(limit));
+            page.drain(..page.len() - fitting(page.iter().rev().map(length)));
         }
         Ok(page)
     }

@@ -142,8 +142,8 @@ pub trait ChannelStore: Send + Sync {
     /// those of the same moment by id.
     async fn due_turns(&self, now: Timestamp) -> Result<Vec<ChannelId>, StoreError>;
 
-    /// Returns once everything that was committed before the call has been handed to the publisher.
-    async fn published(&self) -> Result<(), StoreError>;
+    /// Returns once everything that was committed to this channel before the call has been handed to the publisher.
+    async fn published(&self, channel: &ChannelId) -> Result<(), StoreError>;
 
     /// The wakes that are owed to a member, ascending by seq: those of [`Change::wake_debt`] that were not
     /// settled, without those from before the member's own newest message (spec/2 section 8).
@@ -156,6 +156,21 @@ pub trait ChannelStore: Send + Sync {
     async fn mark_read(&self, id: &ChannelId, user: &UserId, seq: Seq) -> Result<(), StoreError>;
 }
 
+/// The texts of a page have so many bytes together at most, unless one alone has more: whoever sends it holds it in
+/// memory for as long as its reader takes.
+pub const PAGE_BYTES: u64 = 8 << 20;
+
+/// How many messages a page takes whose texts have these lengths, in bytes: at least one.
+pub fn fitting(lengths: impl IntoIterator<Item = u64>) -> usize {
+    let mut sum = 0_u64;
+    let fits = lengths.into_iter().take_while(|length| {
+        let is_first = sum == 0;
+        sum = sum.saturating_add((*length).max(1));
+        is_first || sum <= PAGE_BYTES
+    });
+    fits.count()
+}
+
 /// Messages.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
@@ -164,7 +179,7 @@ pub trait MessageStore: Send + Sync {
     async fn message(&self, channel: &ChannelId, id: &MessageId) -> Result<Option<Message>, StoreError>;
 
     /// At most `limit` messages, ascending by seq. With `from`, or both bounds: the first ones from there;
-    /// with only `to`, or neither: the last ones up to there.
+    /// with only `to`, or neither: the last ones up to there. Of long messages it is fewer ([`fitting`]).
     async fn page(
         &self,
         channel: &ChannelId,

@@ -83,7 +83,7 @@ async fn every_write(database: Database, loses: Mode) {
     guild.guild.set_presence(&bob, &bob.user_id, PresenceStatus::Busy, None).await.unwrap();
     assert_eq!(proxy.mode(), Mode::Open, "nothing was lost");
 
-    store.published().await.unwrap();
+    store.published(&id).await.unwrap();
     let commits = guild.published.take();
     let versions: Vec<u64> = commits.iter().map(|commit| commit.version).collect();
     assert_eq!(versions, (1..=18).collect::<Vec<_>>());

@@ -204,7 +204,7 @@ async fn use_everything(store: &Arc<SqlStore>) {
     store.sweep().await.unwrap();
     guild.clock.advance_seconds(40 * 24 * 3_600);
     assert!(guild.guild.erase_deleted().await.unwrap() > 0);
-    store.published().await.unwrap();
+    store.published(&discuss).await.unwrap();
 }
 
 /// Upload, attach, look, delete, sweep.

@@ -17,6 +17,7 @@ use crate::databases::Fresh;
 on_each_database!(
     two_processes_on_one_channel_leave_no_gap,
     what_is_committed_is_with_the_publisher_when_the_fence_is_passed,
+    long_texts_share_no_transaction_with_many_others,
     a_store_that_is_closed_has_done_and_told_what_it_acknowledged,
     a_publisher_that_hangs_in_one_channel_does_not_hold_up_writes_of_another_process,
 );
@@ -61,7 +62,7 @@ async fn two_processes_on_one_channel_leave_no_gap(fresh: Fresh) {
     }
     let mut versions = Vec::new();
     for guild in &guilds {
-        guild.guild.ports().store.published().await.unwrap();
+        guild.guild.ports().store.published(&id).await.unwrap();
         let own: Vec<u64> = guild.published.take().iter().map(|commit| commit.version).collect();
         assert!(own.is_sorted(), "{own:?}");
         versions.extend(own);
@@ -109,7 +110,7 @@ async fn what_is_committed_is_with_the_publisher_when_the_fence_is_passed(fresh:
         while store.load(&id).await.unwrap().unwrap().channel.last_seq < Seq(n) {
             tokio::task::yield_now().await;
         }
-        let fence = store.published();
+        let fence = store.published(&id);
         tokio::pin!(fence);
         assert!(timeout(Duration::ZERO, &mut fence).await.is_err(), "it must wait");
         assert_eq!(gate.newest.load(Ordering::SeqCst), n - 1);
@@ -118,6 +119,41 @@ async fn what_is_committed_is_with_the_publisher_when_the_fence_is_passed(fresh:
         assert_eq!(gate.newest.load(Ordering::SeqCst), n);
         posting.await.unwrap();
     }
+}
+
+/// The words of a megabyte cost an index up to half a second; dozens of them in one transaction would be given up.
+async fn long_texts_share_no_transaction_with_many_others(fresh: Fresh) {
+    let gate = Arc::new(Gate { open: Semaphore::new(1), newest: AtomicU64::new(0) });
+    let store = fresh.store(Arc::clone(&gate) as _).await;
+    let guild = Arc::new(TestGuild::on(Arc::clone(&store) as _, Arc::new(Recorder::default())));
+    let id = channel(&guild).await;
+    let mut posts = tokio::task::JoinSet::new();
+    let mut spawn = |text: String| {
+        let (guild, id) = (Arc::clone(&guild), id.clone());
+        posts.spawn(async move { post(&guild, &id, text).await });
+    };
+    let last_seq = async || store.load(&id).await.unwrap().unwrap().channel.last_seq.0;
+    spawn("held by the gate, and all others behind it".to_owned());
+    while last_seq().await < 1 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..4 {
+        spawn("words ".repeat(100_000));
+    }
+    // Until they wait together; who comes later proves less, and nothing wrong.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    gate.open.add_permits(1);
+    while last_seq().await < 2 {
+        tokio::task::yield_now().await;
+    }
+    // Nothing more is committed before that is told.
+    let together = last_seq().await - 1;
+    assert!(together <= 2, "{together} texts of 600,000 bytes in one transaction");
+    gate.open.add_permits(100);
+    while let Some(done) = posts.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(last_seq().await, 5);
 }
 
 /// Locks of the database are gone with the commit, before anything is published.
