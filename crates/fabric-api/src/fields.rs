@@ -130,8 +130,13 @@ impl<'a> Fields<'a> {
                 );
                 return None;
             };
+            let user = UserId::new(id);
+            if user == UserId::system() {
+                self.complain(field, "must not have the guild itself among them");
+                return None;
+            }
             if seen.insert(id) {
-                users.push(UserId::new(id));
+                users.push(user);
             }
         }
         Some(users)

@@ -6,9 +6,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
+const QUIET: &str = "actix_http::h1::dispatcher=off";
+
 /// Starts logging to standard error. A filter that cannot be read counts as `info`.
 pub(crate) fn start(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // What is no HTTP is answered, and is nobody's error here; anybody could fill the log with it.
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

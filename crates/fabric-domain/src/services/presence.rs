@@ -35,6 +35,8 @@ impl Guild {
                 presences.push(unknown(&user));
             }
         }
+        // Databases keep them in orders of their own.
+        presences.sort_unstable_by(|one, other| one.user_id.cmp(&other.user_id));
         Ok(presences)
     }
 }

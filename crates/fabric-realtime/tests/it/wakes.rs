@@ -97,6 +97,18 @@ async fn a_client_that_answers_no_ping_has_proved_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_that_was_deleted_meanwhile_wakes_nobody() {
+    let world = World::start(config());
+    let (channel, bob) = in_general(&world).await;
+    bob.leave_guild(&world).await;
+    let (kept, deleted) =
+        (world.post("alice", &channel, "to all").await, world.post("alice", &channel, "no, wait").await);
+    world.delete("alice", &channel, deleted).await;
+    assert_eq!(owed_on_joining(&world, &channel).await, [kept]);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn who_leaves_by_their_own_word_had_got_their_wakes() {
     let world = World::start(config());
     let (channel, mut bob) = in_general(&world).await;

@@ -8,8 +8,8 @@ use actix_socketio::{Config, Recovery, SocketIo};
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use fabric_api::realtime::NAMESPACE;
-use fabric_domain::model::{Author, Caller, ChannelId, GuildId, PostOutcome, UserKind, XType};
-use fabric_domain::ports::{Clock, OwedWake};
+use fabric_domain::model::{Author, Caller, ChannelId, GuildId, PostOutcome, Seq, UserKind, XType};
+use fabric_domain::ports::{Clock, OwedWake, SeqRange};
 use fabric_domain::services::{CreateChannel, Guild, Limits, Ports, Post};
 use fabric_realtime::{Gateway, Hub};
 use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestEntropy};
@@ -89,6 +89,12 @@ impl World {
             PostOutcome::Message(message) => message.seq.0,
             other @ PostOutcome::Command(_) => panic!("{other:?}"),
         }
+    }
+
+    pub(crate) async fn delete(&self, user: &str, channel: &ChannelId, seq: u64) {
+        let range = SeqRange { from: Some(Seq(seq)), to: Some(Seq(seq)) };
+        let page = self.guild.messages(&caller(user), channel, range, 1).await.unwrap();
+        self.guild.delete(&caller(user), channel, &page.messages[0].id).await.unwrap();
     }
 
     /// The wakes that the store still owes a user.
