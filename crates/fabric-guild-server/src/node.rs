@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use actix_socketio::{Config as SocketConfig, Origins, Rate, Recovery, SocketIo};
 use actix_web::dev::ServerHandle;
-use actix_web::middleware::Condition;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer};
 use fabric_api::realtime::NAMESPACE;
 use fabric_domain::model::GuildId;
-use fabric_domain::ports::{Clock, Entropy, IdentityCenter, Publisher};
+use fabric_domain::ports::{Clock, IdentityCenter, Publisher};
 use fabric_domain::services::{Guild, Limits, Ports};
 use fabric_files::{DiskFiles, FolderError};
-use fabric_http::{Api, Pace, RequestIds, SystemKey};
+use fabric_http::{Api, Pace, SystemKey};
 use fabric_realtime::{Gateway, Hub};
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use thiserror::Error;
@@ -75,7 +75,6 @@ impl Node {
         let id = GuildId::new(&settings.node_id);
         let files = DiskFiles::open(&settings.file_dir, &id)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let hub = Hub::start();
         let publisher = Arc::clone(&hub) as Arc<dyn Publisher>;
         let store =
@@ -86,8 +85,8 @@ impl Node {
             files: Arc::new(files),
             center,
             online: Arc::clone(&hub) as _,
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
+            clock,
+            entropy: Arc::new(SystemEntropy),
         };
         let limits = Limits {
             content_max_chars: settings.content_max_chars,
@@ -113,8 +112,8 @@ impl Node {
                 .service(
                     actix_web::web::scope("")
                         .wrap(fabric_http::cors(&origins))
-                        .wrap(RequestIds::new(Arc::clone(&clock), Arc::clone(&entropy)))
-                        .wrap(Condition::new(is_measured, fabric_http::Measured))
+                        .wrap(from_fn(fabric_http::with_request_id))
+                        .wrap(Condition::new(is_measured, from_fn(fabric_http::measured)))
                         .configure(fabric_http::configure(api.clone())),
                 )
         })

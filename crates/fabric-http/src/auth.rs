@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use fabric_api::failure::{Failure, center_unavailable};
 use fabric_domain::model::{Author, Caller};
+use fabric_domain::services::Guild;
+use futures_util::future::LocalBoxFuture;
 use subtle::ConstantTimeEq;
 
 use crate::Api;
@@ -39,20 +40,26 @@ impl fmt::Debug for SystemKey {
     }
 }
 
-/// A guild user with a valid token for this node.
-#[derive(Debug, Clone)]
-pub(crate) struct GuildUser(pub(crate) Caller);
+/// A guild user with a valid token for this node, and the guild that they ask.
+#[derive(Debug)]
+pub(crate) struct GuildUser {
+    pub(crate) caller: Caller,
+    pub(crate) guild: Arc<Guild>,
+}
 
 /// A guild user whose token is in the header, or in the address: a browser's `<img src>` sends no header. The
 /// address is in no log of ours.
-#[derive(Debug, Clone)]
-pub(crate) struct LinkUser(pub(crate) Caller);
+#[derive(Debug)]
+pub(crate) struct LinkUser(pub(crate) GuildUser);
 
 /// A guild user, or the guild itself.
-#[derive(Debug, Clone)]
-pub(crate) struct UserOrSystem(pub(crate) Author);
+#[derive(Debug)]
+pub(crate) struct UserOrSystem {
+    pub(crate) author: Author,
+    pub(crate) guild: Arc<Guild>,
+}
 
-type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, HttpFailure>>>>;
+type Extraction<T> = LocalBoxFuture<'static, Result<T, HttpFailure>>;
 
 impl FromRequest for GuildUser {
     type Error = HttpFailure;
@@ -60,7 +67,7 @@ impl FromRequest for GuildUser {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { guild_user(&request).await.map(Self) })
+        Box::pin(async move { identify(&request, bearer(&request)).await })
     }
 }
 
@@ -71,12 +78,8 @@ impl FromRequest for LinkUser {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let in_address = match bearer(&request) {
-                Some(_) => None,
-                None => access_token(&request),
-            };
-            let token = in_address.as_deref().or_else(|| bearer(&request));
-            identify(&request, token).await.map(Self)
+            let in_address = access_token(&request);
+            identify(&request, bearer(&request).or(in_address.as_deref())).await.map(Self)
         })
     }
 }
@@ -89,41 +92,37 @@ impl FromRequest for UserOrSystem {
         let request = request.clone();
         Box::pin(async move {
             let Some(key) = request.headers().get(SYSTEM_KEY_HEADER) else {
-                return guild_user(&request).await.map(|caller| Self(Author::User(caller)));
+                let GuildUser { caller, guild } = identify(&request, bearer(&request)).await?;
+                return Ok(Self { author: Author::User(caller), guild });
             };
-            if api(&request)?.system_key.admits(key.as_bytes()) {
-                return Ok(Self(Author::System { wakeup: None }));
+            let api = api(&request)?;
+            if api.system_key.admits(key.as_bytes()) {
+                return Ok(Self { author: Author::System { wakeup: None }, guild: Arc::clone(&api.guild) });
             }
             // A wrong key is no reason to try another credential: whoever sends it means to be the guild.
-            Err(HttpFailure::new(&request, Failure::new(401, "invalid_system_key", "invalid system key")))
+            Err(Failure::new(401, "invalid_system_key", "invalid system key").into())
         })
     }
 }
 
-fn api(request: &HttpRequest) -> Result<&Api, HttpFailure> {
-    let api = request.app_data::<web::Data<Api>>();
-    api.map(web::Data::get_ref)
-        .ok_or_else(|| HttpFailure::new(request, Failure::new(500, "internal_error", "not configured")))
+fn api(request: &HttpRequest) -> Result<&Api, Failure> {
+    let api = request.app_data::<web::Data<Api>>().map(web::Data::get_ref);
+    api.ok_or_else(|| Failure::new(500, "internal_error", "not configured"))
 }
 
-async fn guild_user(request: &HttpRequest) -> Result<Caller, HttpFailure> {
-    identify(request, bearer(request)).await
-}
-
-async fn identify(request: &HttpRequest, token: Option<&str>) -> Result<Caller, HttpFailure> {
+async fn identify(request: &HttpRequest, token: Option<&str>) -> Result<GuildUser, HttpFailure> {
     let api = api(request)?;
-    let unauthorized = |code, message| HttpFailure::new(request, Failure::new(401, code, message));
     // Databases differ in what they say to it; no id has one.
     if request.match_info().iter().any(|(_, part)| part.contains('\0')) {
-        return Err(HttpFailure::new(request, Failure::new(404, "route_not_found", "no such route")));
+        return Err(Failure::new(404, "route_not_found", "no such route").into());
     }
     let Some(token) = token else {
-        return Err(unauthorized("missing_bearer_token", "missing bearer token"));
+        return Err(Failure::new(401, "missing_bearer_token", "missing bearer token").into());
     };
     match api.guild.ports().center.introspect(token).await {
-        Ok(Some(identity)) => Ok(identity.caller()),
-        Ok(None) => Err(unauthorized("invalid_token", "invalid token")),
-        Err(_) => Err(HttpFailure::new(request, center_unavailable())),
+        Ok(Some(identity)) => Ok(GuildUser { caller: identity.caller(), guild: Arc::clone(&api.guild) }),
+        Ok(None) => Err(Failure::new(401, "invalid_token", "invalid token").into()),
+        Err(_) => Err(center_unavailable().into()),
     }
 }
 

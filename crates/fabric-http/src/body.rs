@@ -1,16 +1,14 @@
 //! Reading request bodies.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use fabric_api::failure::Failure;
 use fabric_api::fields::{self, FromFields};
 use fabric_domain::model::Refusal;
+use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
-use crate::failure::{Failed, HttpFailure};
+use crate::failure::HttpFailure;
 
 /// The largest JSON body of most routes, in bytes: a thousand ids of the longest kind.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
@@ -27,34 +25,26 @@ pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: FromFields + 'static> FromRequest for Body<T> {
     type Error = HttpFailure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpFailure>>>>;
+    type Future = LocalBoxFuture<'static, Result<Self, HttpFailure>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = web::Bytes::from_request(request, payload);
-        let request = request.clone();
         Box::pin(async move {
             let bytes = bytes.await.map_err(|error| {
                 let too_large = error.as_response_error().status_code().as_u16() == 413;
-                let failure = if too_large {
-                    Failure::new(413, "body_too_large", error.to_string())
-                } else {
-                    Failure::new(400, "invalid_body", error.to_string())
-                };
-                HttpFailure::new(&request, failure)
+                let (status, code) = if too_large { (413, "body_too_large") } else { (400, "invalid_body") };
+                Failure::new(status, code, error.to_string())
             })?;
             if separators(&bytes) >= MAX_VALUES {
-                let refusal = Refusal::field("body", format!("must have at most {MAX_VALUES} values"));
-                return Err(HttpFailure::new(&request, refusal));
+                return Err(Refusal::field("body", format!("must have at most {MAX_VALUES} values")).into());
             }
             let value: Value = if bytes.is_empty() {
                 Value::Object(serde_json::Map::new())
             } else {
-                serde_json::from_slice(&bytes).map_err(|error| {
-                    let refusal = Refusal::field("body", format!("is not valid JSON: {error}"));
-                    HttpFailure::new(&request, refusal)
-                })?
+                serde_json::from_slice(&bytes)
+                    .map_err(|error| Refusal::field("body", format!("is not valid JSON: {error}")))?
             };
-            fields::read(&value).or_fail(&request).map(Self)
+            Ok(Self(fields::read(&value)?))
         })
     }
 }

@@ -1,53 +1,67 @@
 //! The one shape of every error, as an actix error.
 
+use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpResponse, ResponseError};
 use fabric_api::failure::Failure;
 use fabric_domain::model::Refusal;
 use fabric_domain::ports::{BytesError, StoreError};
 use fabric_domain::services::ServiceError;
 
-use crate::request_id;
-
-/// A failed request. The request id is added when it is answered ([`crate::RequestIds`] knows it).
+/// A failed request. Its id is added on the way out, by [`crate::with_request_id`].
 #[derive(Debug)]
 pub(crate) struct HttpFailure {
     failure: Failure,
-    request_id: String,
+    /// What exactly is wrong with the store: for the log, not for clients.
+    cause: Option<String>,
 }
 
-/// Turns a failure into the answer to this request.
-pub(crate) trait Failed<T> {
-    fn or_fail(self, request: &HttpRequest) -> Result<T, HttpFailure>;
-}
-
-impl<T> Failed<T> for Result<T, ServiceError> {
-    fn or_fail(self, request: &HttpRequest) -> Result<T, HttpFailure> {
-        self.map_err(|error| HttpFailure::of(request, error))
+impl From<Failure> for HttpFailure {
+    fn from(failure: Failure) -> Self {
+        Self { failure, cause: None }
     }
 }
 
-impl<T> Failed<T> for Result<T, Refusal> {
-    fn or_fail(self, request: &HttpRequest) -> Result<T, HttpFailure> {
-        self.map_err(|refusal| HttpFailure::new(request, refusal))
+impl From<Refusal> for HttpFailure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::from(refusal).into()
+    }
+}
+
+impl From<ServiceError> for HttpFailure {
+    fn from(error: ServiceError) -> Self {
+        let cause = match &error {
+            ServiceError::Store(StoreError::Unavailable(cause) | StoreError::Inconsistent(cause))
+            | ServiceError::Files(BytesError::Unavailable(cause) | BytesError::Full(cause)) => {
+                Some(cause.clone())
+            }
+            ServiceError::Refused(_) | ServiceError::Center(_) => None,
+        };
+        Self { failure: error.into(), cause }
     }
 }
 
 impl HttpFailure {
-    /// A use case did not succeed. What exactly is wrong with the store is for the log.
-    pub(crate) fn of(request: &HttpRequest, error: ServiceError) -> Self {
-        match &error {
-            ServiceError::Store(StoreError::Unavailable(cause) | StoreError::Inconsistent(cause))
-            | ServiceError::Files(BytesError::Unavailable(cause) | BytesError::Full(cause)) => {
-                tracing::error!(request_id = request_id::of(request), cause, "the store failed");
-            }
-            ServiceError::Refused(_) | ServiceError::Center(_) => {}
+    /// The body of the answer to this request. The cause is logged here, so that the log has the id, too.
+    pub(crate) fn body(&self, request_id: &str) -> BoxBody {
+        if let Some(cause) = &self.cause {
+            tracing::error!(request_id, cause, "the store failed");
         }
-        Self::new(request, error)
+        self.answer(request_id).into_body()
     }
 
-    pub(crate) fn new(request: &HttpRequest, failure: impl Into<Failure>) -> Self {
-        Self { failure: failure.into(), request_id: request_id::of(request) }
+    fn answer(&self, request_id: &str) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        match self.failure.status {
+            401 => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            503 => {
+                response.insert_header((header::RETRY_AFTER, "5"));
+            }
+            _ => {}
+        }
+        response.json(self.failure.clone().body(request_id))
     }
 }
 
@@ -62,17 +76,8 @@ impl ResponseError for HttpFailure {
         StatusCode::from_u16(self.failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Whole but for the id, which is not known here.
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code());
-        match self.failure.status {
-            401 => {
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-            }
-            503 => {
-                response.insert_header((header::RETRY_AFTER, "5"));
-            }
-            _ => {}
-        }
-        response.json(self.failure.clone().body(&self.request_id))
+        self.answer("")
     }
 }

@@ -16,8 +16,8 @@ use actix_web::web;
 use fabric_domain::services::Guild;
 
 pub use auth::SystemKey;
-pub use metrics::Measured;
-pub use request_id::RequestIds;
+pub use metrics::measured;
+pub use request_id::with_request_id;
 pub use routes::{Pace, cors};
 
 /// What the routes work on.
@@ -31,7 +31,9 @@ pub struct Api {
     pub upload_pace: Pace,
 }
 
-/// Registers every route. The application must also be wrapped in [`RequestIds`].
+/// Registers every route. The scope must also be wrapped in [`cors`], and around that in [`with_request_id`]: a
+/// preflight's answer has an id, too.
 pub fn configure(api: Api) -> impl FnOnce(&mut web::ServiceConfig) + Clone {
+    metrics::describe();
     move |config| routes::configure(config, api)
 }

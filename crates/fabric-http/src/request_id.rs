@@ -1,19 +1,17 @@
 //! `x-request-id`: taken over from the request when it is sane, made up otherwise, and on every answer.
 
-use std::future::{Ready, ready};
-use std::pin::Pin;
-use std::sync::Arc;
-
-use actix_web::body::MessageBody;
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{Error, HttpMessage, HttpRequest};
-use fabric_domain::ports::{Clock, Entropy};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, web};
+
+use crate::Api;
+use crate::failure::HttpFailure;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_CHARS: usize = 128;
 
-#[derive(Clone)]
 struct RequestId(String);
 
 /// The id of this request.
@@ -28,78 +26,30 @@ fn is_sane(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
 }
 
-/// The middleware.
-#[derive(Clone)]
-pub struct RequestIds {
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+fn make_up(api: &Api) -> String {
+    let ports = api.guild.ports();
+    ports.entropy.message_id(ports.clock.now()).into()
 }
 
-impl RequestIds {
-    /// Makes up ids from these.
-    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { clock, entropy }
+/// Middleware: gives the request an id, and puts it on the answer and into the body of a failure.
+pub async fn with_request_id<B: MessageBody + 'static>(
+    api: web::Data<Api>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
+    let id = given.filter(|id| is_sane(id)).map_or_else(|| make_up(&api), str::to_owned);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let response = next.call(request).await?;
+    let failure = response.response().error().and_then(|error| error.as_error::<HttpFailure>());
+    let named = failure.map(|failure| failure.body(&id));
+    // Only the body is another one: status and headers are by now also those that CORS has set.
+    let mut response = response.map_body(|_, body| match named {
+        Some(named) => EitherBody::right(named),
+        None => EitherBody::left(body),
+    });
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HEADER, value);
     }
-
-    fn make_up(&self) -> String {
-        self.entropy.message_id(self.clock.now()).into()
-    }
-}
-
-impl std::fmt::Debug for RequestIds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RequestIds")
-    }
-}
-
-impl<S, B> Transform<S, ServiceRequest> for RequestIds
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    S::Future: 'static,
-    B: MessageBody + 'static,
-{
-    type Response = ServiceResponse<B>;
-    type Error = Error;
-    type Transform = WithIds<S>;
-    type InitError = ();
-    type Future = Ready<Result<Self::Transform, Self::InitError>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(WithIds { service, ids: self.clone() }))
-    }
-}
-
-/// The middleware around one service.
-#[derive(Debug)]
-pub struct WithIds<S> {
-    service: S,
-    ids: RequestIds,
-}
-
-impl<S, B> Service<ServiceRequest> for WithIds<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-    B: 'static,
-{
-    type Response = ServiceResponse<B>;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
-        let id = given.filter(|id| is_sane(id)).map_or_else(|| self.ids.make_up(), str::to_owned);
-        let value = HeaderValue::from_str(&id);
-        request.extensions_mut().insert(RequestId(id));
-        let answered = self.service.call(request);
-        Box::pin(async move {
-            let mut response = answered.await?;
-            if let Ok(value) = value {
-                response.headers_mut().insert(HEADER, value);
-            }
-            Ok(response)
-        })
-    }
+    Ok(response)
 }

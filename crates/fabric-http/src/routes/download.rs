@@ -5,15 +5,14 @@ use actix_web::http::header::{
     self, ByteRangeSpec, Charset, ContentDisposition, ContentRange, ContentRangeSpec, DispositionParam,
     DispositionType, EntityTag, ExtendedValue, Header, HeaderValue, IfMatch, IfNoneMatch, IfRange, Range,
 };
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use fabric_api::failure::Failure;
 use fabric_domain::model::{File, FileId};
 use fabric_domain::ports::ByteSource;
 use futures_util::stream::try_unfold;
 
-use crate::Api;
 use crate::auth::LinkUser;
-use crate::failure::{Failed, HttpFailure};
+use crate::failure::HttpFailure;
 use crate::request_id;
 
 /// What a file may do in a browser that opens it: be looked at.
@@ -28,21 +27,20 @@ const SCRIPTABLE: &[&str] = &["image/svg+xml"];
 
 pub(super) async fn get(
     request: HttpRequest,
-    api: web::Data<Api>,
-    user: LinkUser,
+    LinkUser(user): LinkUser,
     id: web::Path<FileId>,
 ) -> Result<HttpResponse, HttpFailure> {
-    let file = api.guild.file(&user.0, &id).await.or_fail(&request)?;
-    if let Some(early) = precondition(&request, &file) {
-        return early;
+    let file = user.guild.file(&user.caller, &id).await?;
+    if let Some(unchanged) = precondition(&request, &file)? {
+        return Ok(unchanged);
     }
     let asked = match asked(&request, &file) {
         Asked::Part(first, last) => Some((first, last)),
         Asked::Everything => None,
-        Asked::Nothing => return Ok(unsatisfiable(&request, &file)),
+        Asked::Nothing => return Ok(unsatisfiable(&file)),
     };
     let (first, last) = asked.unwrap_or((0, file.size.saturating_sub(1)));
-    let source = api.guild.read_file(&file, first..last + 1).await.or_fail(&request)?;
+    let source = user.guild.read_file(&file, first..last + 1).await?;
     let mut response = if asked.is_some() { HttpResponse::PartialContent() } else { HttpResponse::Ok() };
     if asked.is_some() {
         response.insert_header(content_range(Some((first, last)), &file));
@@ -53,13 +51,12 @@ pub(super) async fn get(
 
 pub(super) async fn head(
     request: HttpRequest,
-    api: web::Data<Api>,
-    user: LinkUser,
+    LinkUser(user): LinkUser,
     id: web::Path<FileId>,
 ) -> Result<HttpResponse, HttpFailure> {
-    let file = api.guild.file(&user.0, &id).await.or_fail(&request)?;
-    if let Some(early) = precondition(&request, &file) {
-        return early;
+    let file = user.guild.file(&user.caller, &id).await?;
+    if let Some(unchanged) = precondition(&request, &file)? {
+        return Ok(unchanged);
     }
     // The file is as long as that, but nobody reads it here.
     let nothing = futures_util::stream::empty::<Result<web::Bytes, std::io::Error>>();
@@ -140,7 +137,7 @@ fn content_range(range: Option<(u64, u64)>, file: &File) -> ContentRange {
 }
 
 /// RFC 9110 section 13.2.2. Dates are ignored: we give none.
-fn precondition(request: &HttpRequest, file: &File) -> Option<Result<HttpResponse, HttpFailure>> {
+fn precondition(request: &HttpRequest, file: &File) -> Result<Option<HttpResponse>, HttpFailure> {
     let tag = entity_tag(file);
     if let Some(wanted) = read::<IfMatch>(request, header::IF_MATCH) {
         let is_it = match wanted {
@@ -148,20 +145,19 @@ fn precondition(request: &HttpRequest, file: &File) -> Option<Result<HttpRespons
             IfMatch::Items(tags) => tags.iter().any(|wanted| wanted.strong_eq(&tag)),
         };
         if !is_it {
-            let failure = Failure::new(412, "precondition_failed", "the file is another one");
-            return Some(Err(HttpFailure::new(request, failure)));
+            return Err(Failure::new(412, "precondition_failed", "the file is another one").into());
         }
     }
-    let known = read::<IfNoneMatch>(request, header::IF_NONE_MATCH)?;
-    let is_known = match known {
-        IfNoneMatch::Any => true,
-        IfNoneMatch::Items(tags) => tags.iter().any(|known| known.weak_eq(&tag)),
+    let is_known = match read::<IfNoneMatch>(request, header::IF_NONE_MATCH) {
+        None => false,
+        Some(IfNoneMatch::Any) => true,
+        Some(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
     };
-    is_known.then(|| {
+    Ok(is_known.then(|| {
         let mut response = HttpResponse::NotModified();
         validators(&mut response, file);
-        Ok(response.finish())
-    })
+        response.finish()
+    }))
 }
 
 /// A header that is there and can be read.
@@ -208,9 +204,9 @@ fn part(range: &HeaderValue, size: u64) -> Asked {
     }
 }
 
-fn unsatisfiable(request: &HttpRequest, file: &File) -> HttpResponse {
+fn unsatisfiable(file: &File) -> HttpResponse {
     let failure = Failure::new(416, "range_not_satisfiable", format!("the file has {} bytes", file.size));
-    let mut response = HttpFailure::new(request, failure).error_response();
+    let mut response = HttpResponse::from_error(HttpFailure::from(failure));
     if let Ok(value) = header::TryIntoHeaderValue::try_into_value(content_range(None, file)) {
         response.headers_mut().insert(header::CONTENT_RANGE, value);
     }

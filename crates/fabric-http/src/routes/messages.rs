@@ -8,10 +8,9 @@ use fabric_domain::ports::SeqRange;
 use fabric_domain::services::{Post, RequestKey};
 use std::collections::HashMap;
 
-use crate::Api;
 use crate::auth::{GuildUser, UserOrSystem};
 use crate::body::Body;
-use crate::failure::{Failed, HttpFailure};
+use crate::failure::HttpFailure;
 
 const KEY_HEADER: &str = "idempotency-key";
 const DEFAULT_LIMIT: u32 = 50;
@@ -27,20 +26,19 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<RequestKey
 
 pub(super) async fn post(
     request: HttpRequest,
-    api: web::Data<Api>,
-    author: UserOrSystem,
+    UserOrSystem { author, guild }: UserOrSystem,
     channel: web::Path<ChannelId>,
     body: Body<PostMessage>,
 ) -> Result<HttpResponse, HttpFailure> {
     let PostMessage { content, reply_to, wakeup_user_id, attachment_ids: attachments } = body.0;
-    let author = match author.0 {
+    let author = match author {
         // Only the guild itself may choose whom to wake.
         Author::System { .. } => Author::System { wakeup: wakeup_user_id },
         user @ Author::User(_) => user,
     };
-    let key = idempotency_key(&request).or_fail(&request)?;
+    let key = idempotency_key(&request)?;
     let post = Post { content, reply_to, attachments };
-    let outcome = api.guild.post(&author, &channel, post, key).await.or_fail(&request)?;
+    let outcome = guild.post(&author, &channel, post, key).await?;
     let answer = PostAnswer::from(outcome);
     let mut response = match &answer {
         PostAnswer::Message(_) => HttpResponse::Created(),
@@ -71,14 +69,12 @@ fn page_query(query: &HashMap<String, String>) -> Result<(SeqRange, u32), Refusa
 }
 
 pub(super) async fn page(
-    request: HttpRequest,
-    api: web::Data<Api>,
     user: GuildUser,
     channel: web::Path<ChannelId>,
     query: web::Query<HashMap<String, String>>,
 ) -> Result<HttpResponse, HttpFailure> {
-    let (range, limit) = page_query(&query).or_fail(&request)?;
-    let page = api.guild.messages(&user.0, &channel, range, limit).await.or_fail(&request)?;
+    let (range, limit) = page_query(&query)?;
+    let page = user.guild.messages(&user.caller, &channel, range, limit).await?;
     let (first, last) = (page.messages.first().map(|m| m.seq), page.messages.last().map(|m| m.seq));
     let info = PageInfo {
         seq_from: first,
@@ -93,46 +89,38 @@ pub(super) async fn page(
 }
 
 pub(super) async fn get(
-    request: HttpRequest,
-    api: web::Data<Api>,
     user: GuildUser,
     path: web::Path<(ChannelId, MessageId)>,
 ) -> Result<HttpResponse, HttpFailure> {
     let (channel, id) = path.into_inner();
-    let message = api.guild.message(&user.0, &channel, &id).await.or_fail(&request)?;
+    let message = user.guild.message(&user.caller, &channel, &id).await?;
     Ok(HttpResponse::Ok().json(Message::from(message)))
 }
 
 pub(super) async fn edit(
-    request: HttpRequest,
-    api: web::Data<Api>,
     user: GuildUser,
     path: web::Path<(ChannelId, MessageId)>,
     body: Body<EditMessage>,
 ) -> Result<HttpResponse, HttpFailure> {
     let (channel, id) = path.into_inner();
-    let edited = api.guild.edit(&user.0, &channel, &id, body.0.content).await.or_fail(&request)?;
+    let edited = user.guild.edit(&user.caller, &channel, &id, body.0.content).await?;
     Ok(HttpResponse::Ok().json(Message::from(edited)))
 }
 
 pub(super) async fn delete(
-    request: HttpRequest,
-    api: web::Data<Api>,
     user: GuildUser,
     path: web::Path<(ChannelId, MessageId)>,
 ) -> Result<HttpResponse, HttpFailure> {
     let (channel, id) = path.into_inner();
-    let deleted = api.guild.delete(&user.0, &channel, &id).await.or_fail(&request)?;
+    let deleted = user.guild.delete(&user.caller, &channel, &id).await?;
     Ok(HttpResponse::Ok().json(MessageDeleted::from(deleted)))
 }
 
 pub(super) async fn revisions(
-    request: HttpRequest,
-    api: web::Data<Api>,
     user: GuildUser,
     path: web::Path<(ChannelId, MessageId)>,
 ) -> Result<HttpResponse, HttpFailure> {
     let (channel, id) = path.into_inner();
-    let revisions = api.guild.revisions(&user.0, &channel, &id).await.or_fail(&request)?;
+    let revisions = user.guild.revisions(&user.caller, &channel, &id).await?;
     Ok(HttpResponse::Ok().json(revisions.into_iter().map(Revision::from).collect::<Vec<_>>()))
 }

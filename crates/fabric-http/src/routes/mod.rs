@@ -13,7 +13,7 @@ mod upload;
 pub use upload::Pace;
 
 use actix_cors::Cors;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpResponse, web};
 use fabric_api::failure::Failure;
 use fabric_domain::model::Refusal;
 
@@ -25,12 +25,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, api: Api) {
     config
         .app_data(web::Data::new(api))
         .app_data(web::PayloadConfig::new(MAX_BODY))
-        .app_data(
-            web::QueryConfig::default().error_handler(|error, request| unreadable("query", &error, request)),
-        )
-        .app_data(
-            web::PathConfig::default().error_handler(|error, request| unreadable("path", &error, request)),
-        )
+        .app_data(web::QueryConfig::default().error_handler(|error, _| unreadable("query", &error)))
+        .app_data(web::PathConfig::default().error_handler(|error, _| unreadable("path", &error)))
         .route("/healthz", web::get().to(health::alive))
         .route("/readyz", web::get().to(health::ready))
         .service(
@@ -109,17 +105,16 @@ fn channel(config: &mut web::ServiceConfig) {
 }
 
 /// A query or path that cannot be read, in the shape of every error.
-fn unreadable(part: &'static str, error: &impl std::fmt::Display, request: &HttpRequest) -> actix_web::Error {
-    HttpFailure::new(request, Refusal::field(part, error.to_string())).into()
+fn unreadable(part: &'static str, error: &impl std::fmt::Display) -> actix_web::Error {
+    HttpFailure::from(Refusal::field(part, error.to_string())).into()
 }
 
-async fn not_found(request: HttpRequest) -> HttpResponse {
-    HttpFailure::new(&request, Failure::new(404, "route_not_found", "no such route")).error_response()
+async fn not_found() -> Result<HttpResponse, HttpFailure> {
+    Err(Failure::new(404, "route_not_found", "no such route").into())
 }
 
-async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
-    let failure = Failure::new(405, "method_not_allowed", "this route does not know that method");
-    HttpFailure::new(&request, failure).error_response()
+async fn method_not_allowed() -> Result<HttpResponse, HttpFailure> {
+    Err(Failure::new(405, "method_not_allowed", "this route does not know that method").into())
 }
 
 /// Which web pages may call: all, or the listed ones. The origin `null` (a desktop shell) always may.

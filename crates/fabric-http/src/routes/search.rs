@@ -2,24 +2,20 @@
 
 use std::collections::HashMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use fabric_api::guild::{Message, SearchHit, SearchPage, SearchQuery, SnippetPart};
 use fabric_domain::services::Find;
 
-use crate::Api;
 use crate::auth::GuildUser;
-use crate::failure::{Failed, HttpFailure};
+use crate::failure::HttpFailure;
 
 pub(super) async fn search(
-    request: HttpRequest,
-    api: web::Data<Api>,
     user: GuildUser,
     query: web::Query<HashMap<String, String>>,
 ) -> Result<HttpResponse, HttpFailure> {
-    let SearchQuery { query, channel_id, author_user_id, before, limit } =
-        SearchQuery::from_query(&query).or_fail(&request)?;
+    let SearchQuery { query, channel_id, author_user_id, before, limit } = SearchQuery::from_query(&query)?;
     let find = Find { query, channel: channel_id, author: author_user_id, before, limit };
-    let found = api.guild.search(&user.0, find).await.or_fail(&request)?;
+    let found = user.guild.search(&user.caller, find).await?;
     let hits = found.hits.into_iter().map(|hit| SearchHit {
         channel_id: hit.message.channel_id.clone(),
         message: Message::from(hit.message),

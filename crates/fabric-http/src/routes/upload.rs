@@ -9,8 +9,8 @@ use actix_web::rt::time::{Instant, timeout};
 use actix_web::{HttpRequest, HttpResponse, web};
 use fabric_api::failure::Failure;
 use fabric_api::guild::UploadedFile;
-use fabric_domain::model::{Caller, FileName, MediaType, Refusal};
-use fabric_domain::services::{ServiceError, Upload};
+use fabric_domain::model::{FileName, MediaType, Refusal};
+use fabric_domain::services::Upload;
 use futures_util::StreamExt;
 
 use crate::Api;
@@ -45,45 +45,11 @@ impl Pace {
     }
 }
 
-/// Why there is no file.
-enum Trouble {
-    Refused(ServiceError),
-    /// Not what the route takes, or it broke off.
-    Malformed(MultipartError),
-    TooSlow,
-}
-
-impl From<ServiceError> for Trouble {
-    fn from(error: ServiceError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal.into())
-    }
-}
-
-impl From<MultipartError> for Trouble {
+/// Not what the route takes, or it broke off.
+impl From<MultipartError> for HttpFailure {
     fn from(error: MultipartError) -> Self {
-        Self::Malformed(error)
-    }
-}
-
-impl Trouble {
-    fn tell(self, request: &HttpRequest) -> HttpFailure {
-        match self {
-            Self::Refused(error) => HttpFailure::of(request, error),
-            Self::Malformed(error) => {
-                let rule = format!("must be multipart/form-data with one field `{FIELD}`: {error}");
-                HttpFailure::new(request, Refusal::field("body", rule))
-            }
-            Self::TooSlow => {
-                let failure = Failure::new(408, "upload_too_slow", "the file did not come in time");
-                HttpFailure::new(request, failure)
-            }
-        }
+        let rule = format!("must be multipart/form-data with one field `{FIELD}`: {error}");
+        Refusal::field("body", rule).into()
     }
 }
 
@@ -100,22 +66,14 @@ pub(super) async fn post(
         received: 0,
     };
     let announced = content_length(&request).saturating_sub(FRAME);
-    let upload = reading.file(&api, &user.0, announced).await.map_err(|trouble| trouble.tell(&request))?;
+    let upload = reading.file(&user, announced).await?;
     // In a task of its own: a client that goes away now must not leave it half done.
-    let guild = std::sync::Arc::clone(&api.guild);
+    let guild = user.guild;
     let finished = actix_web::rt::spawn(async move { guild.finish_upload(upload).await }).await;
-    match finished {
-        Ok(Ok(file)) => {
-            let answer = UploadedFile::from(file);
-            let location = (header::LOCATION, answer.url.clone());
-            Ok(HttpResponse::Created().insert_header(location).json(answer))
-        }
-        Ok(Err(error)) => Err(HttpFailure::of(&request, error)),
-        Err(_) => Err(HttpFailure::new(
-            &request,
-            Failure::new(503, "storage_unavailable", "the server is stopping"),
-        )),
-    }
+    let file = finished.map_err(|_| Failure::new(503, "storage_unavailable", "the server is stopping"))??;
+    let answer = UploadedFile::from(file);
+    let location = (header::LOCATION, answer.url.clone());
+    Ok(HttpResponse::Created().insert_header(location).json(answer))
 }
 
 fn content_length(request: &HttpRequest) -> u64 {
@@ -133,12 +91,12 @@ struct Reading {
 
 impl Reading {
     /// Reads the request to its end; what is left is to finish the upload.
-    async fn file(&mut self, api: &Api, caller: &Caller, announced: u64) -> Result<Upload, Trouble> {
+    async fn file(&mut self, user: &GuildUser, announced: u64) -> Result<Upload, HttpFailure> {
         let Some(mut field) = self.part().await? else {
             return Err(Refusal::field(FIELD, "is required").into());
         };
         let (name, mime) = described(&field)?;
-        let mut upload = api.guild.begin_upload(caller, name, mime, announced).await?;
+        let mut upload = user.guild.begin_upload(&user.caller, name, mime, announced).await?;
         while let Some(chunk) = self.in_time(field.next()).await? {
             let chunk = chunk?;
             self.received += chunk.len() as u64;
@@ -154,20 +112,24 @@ impl Reading {
         }
     }
 
-    async fn part(&mut self) -> Result<Option<Field>, Trouble> {
+    async fn part(&mut self) -> Result<Option<Field>, HttpFailure> {
         let left = self.left();
-        let part = timeout(left, self.parts.next()).await.map_err(|_| Trouble::TooSlow)?;
+        let part = timeout(left, self.parts.next()).await.map_err(|_| too_slow())?;
         Ok(part.transpose()?)
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Trouble> {
-        timeout(self.left(), work).await.map_err(|_| Trouble::TooSlow)
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, HttpFailure> {
+        Ok(timeout(self.left(), work).await.map_err(|_| too_slow())?)
     }
 
     /// How much time the client has left.
     fn left(&self) -> Duration {
         self.pace.allowed(self.received).saturating_sub(self.begun.elapsed())
     }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(408, "upload_too_slow", "the file did not come in time")
 }
 
 /// Name and type of the file that this part is, if it is one.
