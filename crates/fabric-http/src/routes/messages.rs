@@ -68,6 +68,11 @@ fn page_query(query: &HashMap<String, String>) -> Result<(SeqRange, u32), Refusa
     }
 }
 
+/// What a range begins with.
+fn first_of(range: SeqRange) -> Seq {
+    range.from.unwrap_or_default().max(Seq(1))
+}
+
 pub(super) async fn page(
     user: GuildUser,
     channel: web::Path<ChannelId>,
@@ -81,7 +86,8 @@ pub(super) async fn page(
         seq_to: last,
         limit,
         last_seq: page.last_seq,
-        next_expected_seq: last.unwrap_or(page.last_seq).next(),
+        // Where there is nothing, what was asked for first, as far as it can be there.
+        next_expected_seq: last.map_or_else(|| first_of(range).min(page.last_seq.next()), Seq::next),
         has_more: page.has_more,
     };
     let messages = page.messages.into_iter().map(Message::from).collect();

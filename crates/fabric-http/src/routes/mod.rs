@@ -13,7 +13,9 @@ mod upload;
 pub use upload::Pace;
 
 use actix_cors::Cors;
-use actix_web::{HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, web};
 use fabric_api::failure::Failure;
 use fabric_domain::model::Refusal;
 
@@ -27,81 +29,90 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, api: Api) {
         .app_data(web::PayloadConfig::new(MAX_BODY))
         .app_data(web::QueryConfig::default().error_handler(|error, _| unreadable("query", &error)))
         .app_data(web::PathConfig::default().error_handler(|error, _| unreadable("path", &error)))
-        .route("/healthz", web::get().to(health::alive))
-        .route("/readyz", web::get().to(health::ready))
+        .configure(health)
         .service(
             web::scope("/api")
-                .route("/healthz", web::get().to(health::alive))
-                .route("/readyz", web::get().to(health::ready))
-                .service(
-                    web::resource("/channels")
-                        .route(web::get().to(channels::list))
-                        .route(web::post().to(channels::create))
-                        .default_service(web::to(method_not_allowed)),
-                )
+                .configure(health)
+                .service(resource(
+                    "/channels",
+                    [on(Method::GET, channels::list), on(Method::POST, channels::create)],
+                ))
                 .service(
                     web::scope("/channels/{channel}").configure(channel).default_service(web::to(not_found)),
                 )
-                .service(
-                    web::resource("/files")
-                        .route(web::post().to(upload::post))
-                        .default_service(web::to(method_not_allowed)),
-                )
-                .service(
-                    web::resource("/files/{file}")
-                        .route(web::get().to(download::get))
-                        .route(web::head().to(download::head))
-                        .default_service(web::to(method_not_allowed)),
-                )
-                .service(
-                    web::resource("/search")
-                        .route(web::get().to(search::search))
-                        .default_service(web::to(method_not_allowed)),
-                )
-                .route("/presence", web::get().to(presence::all))
-                .service(
-                    web::resource("/agents/{user}/presence")
-                        .route(web::get().to(presence::get))
-                        .route(web::put().to(presence::put))
-                        .default_service(web::to(method_not_allowed)),
-                )
+                .service(resource("/files", [on(Method::POST, upload::post)]))
+                .service(resource(
+                    "/files/{file}",
+                    [on(Method::GET, download::get), on(Method::HEAD, download::head)],
+                ))
+                .service(resource("/search", [on(Method::GET, search::search)]))
+                .service(resource("/presence", [on(Method::GET, presence::all)]))
+                .service(resource(
+                    "/agents/{user}/presence",
+                    [on(Method::GET, presence::get), on(Method::PUT, presence::put)],
+                ))
                 .default_service(web::to(not_found)),
         )
         .default_service(web::to(not_found));
 }
 
+/// For whoever watches the node, with or without `/api`.
+fn health(config: &mut web::ServiceConfig) {
+    config
+        .service(resource("/healthz", [on(Method::GET, health::alive), on(Method::HEAD, health::alive)]))
+        .service(resource("/readyz", [on(Method::GET, health::ready), on(Method::HEAD, health::ready)]));
+}
+
 /// Routes of one channel.
 fn channel(config: &mut web::ServiceConfig) {
-    let resource = |path| web::resource(path).default_service(web::to(method_not_allowed));
     config
-        .service(resource("").route(web::get().to(channels::get)).route(web::patch().to(channels::patch)))
-        .service(resource("/close").route(web::post().to(channels::close)))
-        .service(resource("/reopen").route(web::post().to(channels::reopen)))
-        .service(resource("/read").route(web::put().to(channels::mark_read)))
-        .service(resource("/join").route(web::post().to(members::join)))
-        .service(resource("/leave").route(web::post().to(members::leave)))
-        .service(resource("/members").route(web::get().to(members::list)).route(web::post().to(members::add)))
-        .service(resource("/members/{user}").route(web::delete().to(members::remove)))
-        .service(resource("/wake-mapping").route(web::put().to(members::set_wake_mapping)))
-        .service(resource("/bypass").route(web::post().to(members::bypass)))
-        .service(resource("/unbypass").route(web::post().to(members::unbypass)))
-        .service(resource("/turn").route(web::get().to(turns::get)))
-        .service(resource("/turn/pass").route(web::post().to(turns::pass)))
-        .service(resource("/turn/force-proceed").route(web::post().to(turns::force_proceed)))
+        .service(resource("", [on(Method::GET, channels::get), on(Method::PATCH, channels::patch)]))
+        .service(resource("/close", [on(Method::POST, channels::close)]))
+        .service(resource("/reopen", [on(Method::POST, channels::reopen)]))
+        .service(resource("/read", [on(Method::PUT, channels::mark_read)]))
+        .service(resource("/join", [on(Method::POST, members::join)]))
+        .service(resource("/leave", [on(Method::POST, members::leave)]))
+        .service(resource("/members", [on(Method::GET, members::list), on(Method::POST, members::add)]))
+        .service(resource("/members/{user}", [on(Method::DELETE, members::remove)]))
+        .service(resource("/wake-mapping", [on(Method::PUT, members::set_wake_mapping)]))
+        .service(resource("/bypass", [on(Method::POST, members::bypass)]))
+        .service(resource("/unbypass", [on(Method::POST, members::unbypass)]))
+        .service(resource("/turn", [on(Method::GET, turns::get)]))
+        .service(resource("/turn/pass", [on(Method::POST, turns::pass)]))
+        .service(resource("/turn/force-proceed", [on(Method::POST, turns::force_proceed)]))
         .service(
-            resource("/messages")
-                .app_data(web::PayloadConfig::new(MAX_MESSAGE_BODY))
-                .route(web::get().to(messages::page))
-                .route(web::post().to(messages::post)),
+            resource("/messages", [on(Method::GET, messages::page), on(Method::POST, messages::post)])
+                .app_data(web::PayloadConfig::new(MAX_MESSAGE_BODY)),
         )
         .service(
-            resource("/messages/{message}")
-                .app_data(web::PayloadConfig::new(MAX_MESSAGE_BODY))
-                .route(web::get().to(messages::get))
-                .route(web::patch().to(messages::edit))
-                .route(web::delete().to(messages::delete)),
+            resource(
+                "/messages/{message}",
+                [
+                    on(Method::GET, messages::get),
+                    on(Method::PATCH, messages::edit),
+                    on(Method::DELETE, messages::delete),
+                ],
+            )
+            .app_data(web::PayloadConfig::new(MAX_MESSAGE_BODY)),
         )
-        .service(resource("/messages/{message}/revisions").route(web::get().to(messages::revisions)));
+        .service(resource("/messages/{message}/revisions", [on(Method::GET, messages::revisions)]));
+}
+
+/// A handler for a method.
+fn on<F, Args>(method: Method, handler: F) -> (Method, Route)
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    (method.clone(), web::method(method).to(handler))
+}
+
+/// A resource that knows these methods. Any other is answered with their names.
+fn resource<const N: usize>(path: &str, routes: [(Method, Route); N]) -> Resource {
+    let allowed = routes.each_ref().map(|(method, _)| method.as_str()).join(", ");
+    let resource = routes.into_iter().fold(web::resource(path), |resource, (_, route)| resource.route(route));
+    resource.default_service(web::to(move || std::future::ready(method_not_allowed(&allowed))))
 }
 
 /// A query or path that cannot be read, in the shape of every error.
@@ -113,13 +124,30 @@ async fn not_found() -> Result<HttpResponse, HttpFailure> {
     Err(Failure::new(404, "route_not_found", "no such route").into())
 }
 
-async fn method_not_allowed() -> Result<HttpResponse, HttpFailure> {
-    Err(Failure::new(405, "method_not_allowed", "this route does not know that method").into())
+fn method_not_allowed(allowed: &str) -> HttpResponse {
+    let failure = Failure::new(405, "method_not_allowed", "this route does not know that method");
+    let mut response = HttpResponse::from_error(HttpFailure::from(failure));
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
+
+/// Headers that a script of another origin may read. Those that are set outside of CORS have to be named.
+const EXPOSED: [HeaderName; 8] = [
+    HeaderName::from_static("x-request-id"),
+    header::ACCEPT_RANGES,
+    header::ALLOW,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_RANGE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::RETRY_AFTER,
+];
 
 /// Which web pages may call: all, or the listed ones. The origin `null` (a desktop shell) always may.
 pub fn cors(origins: &[String]) -> Cors {
-    let cors = Cors::default().allow_any_method().allow_any_header().expose_any_header().max_age(3_600);
+    let cors = Cors::default().allow_any_method().allow_any_header().expose_headers(EXPOSED).max_age(3_600);
     if origins.is_empty() {
         return cors.allow_any_origin();
     }
