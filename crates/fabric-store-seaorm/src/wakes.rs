@@ -10,6 +10,10 @@ use crate::convert::{self, from_json, to_column};
 use crate::entity::{member, message, owed_wake};
 use crate::fault::Fault;
 
+/// So many debts of a channel are looked at, the newest ones: whoever was away from a very busy one for days need not
+/// be woken by each of a million messages.
+const DEBTS: u64 = 10_000;
+
 /// Notes to whom a message's wake is owed.
 pub(crate) async fn owe(
     db: &impl ConnectionTrait,
@@ -34,11 +38,12 @@ pub(crate) async fn owed(
     let rows = owed_wake::Entity::find()
         .filter(owed_wake::Column::ChannelId.eq(channel.as_str()))
         .filter(owed_wake::Column::Seq.gt(member.settled_seq))
-        .order_by_asc(owed_wake::Column::Seq)
+        .order_by_desc(owed_wake::Column::Seq)
+        .limit(DEBTS)
         .all(db)
         .await?;
     let mut wakes = Vec::new();
-    for row in rows {
+    for row in rows.into_iter().rev() {
         let debt: WakeDebt = from_json("owed wakes", &row.owed)?;
         if let Some(reason) = debt.to(user) {
             wakes.push(OwedWake { seq: convert::seq(row.seq)?, reason, hop: debt.hop });

@@ -5,11 +5,13 @@
 //! the order of commits. Should a statement fail, or the commit, the batch is rolled back
 //! and each of its writes is tried once more alone: a failing one does not fail its neighbours.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use fabric_domain::model::Change;
 use fabric_domain::ports::{Publisher, StoreError, UpdateError};
+use futures_util::FutureExt as _;
 use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
@@ -132,8 +134,17 @@ pub(crate) async fn publish(outcome: Outcome, publisher: &dyn Publisher) -> Answ
 }
 
 /// One transaction. Refusals are outcomes like others, since a refused write wrote nothing; a failure of the
-/// database fails them all.
+/// database fails them all, and so does a decision that panics: without this task nobody could write any more.
 async fn commit(
+    connection: &DatabaseConnection,
+    batch: &[Job],
+    metrics: &Metrics,
+) -> Result<Vec<Outcome>, Fault> {
+    let committed = AssertUnwindSafe(transaction(connection, batch, metrics)).catch_unwind().await;
+    committed.unwrap_or_else(|_| Err(Fault::Inconsistent("a decision has panicked".to_owned())))
+}
+
+async fn transaction(
     connection: &DatabaseConnection,
     batch: &[Job],
     metrics: &Metrics,

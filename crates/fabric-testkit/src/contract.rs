@@ -24,7 +24,7 @@ use fabric_domain::model::{
     Author, Caller, ChannelId, ChannelSummary, Commit, Event, Message, PostOutcome, PresenceStatus, Refusal,
     Seq, SettingsPatch, UserId, XType,
 };
-use fabric_domain::ports::{SeqRange, Store};
+use fabric_domain::ports::{Scope, SeqRange, Store};
 use fabric_domain::services::{ChannelPatch, CreateChannel, Post, RequestKey, ServiceError};
 
 pub use files::*;
@@ -48,6 +48,7 @@ macro_rules! store_contract_tests {
             commits_are_published_in_the_order_of_their_versions,
             what_is_committed_is_published_though_the_caller_has_gone,
             a_refused_decision_writes_nothing,
+            a_decision_that_panics_harms_nobody_else,
             one_idempotency_key_gives_one_message_even_when_requests_race,
             an_idempotency_key_belongs_to_its_caller,
             an_idempotency_key_with_another_body_is_refused,
@@ -288,6 +289,17 @@ pub async fn a_refused_decision_writes_nothing(on: Opened) {
     }
     assert_eq!(guild.guild.ports().store.load(&id).await.unwrap(), before);
     assert_eq!(guild.published.take(), []);
+}
+
+/// A bug is one request's misfortune.
+pub async fn a_decision_that_panics_harms_nobody_else(on: Opened) {
+    let guild = on.guild();
+    let id = channel(&guild, XType::General).await;
+    let store = Arc::clone(&guild.guild.ports().store);
+    let scope = Scope::channel(&id);
+    let failed = tokio::spawn(async move { store.update(scope, Arc::new(|_| panic!("a bug"))).await }).await;
+    assert!(!matches!(failed, Ok(Ok(_))), "nothing was decided");
+    post(&guild, "alice", &id, "life goes on").await;
 }
 
 /// Sixteen at once.
