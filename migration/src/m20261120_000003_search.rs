@@ -29,6 +29,7 @@ pub(crate) enum SearchDocuments {
 
 /// The index over the words, where they are a column.
 pub(crate) const WORDS_INDEX: &str = "search_documents_words";
+const BY_CHANNEL: &str = "search_documents_channel";
 /// Messages that are read at once.
 const BATCH: u32 = 500;
 /// A statement takes rows until their words are so long, in bytes; `MySQL` refuses too long ones.
@@ -47,6 +48,16 @@ impl MigrationTrait for Migration {
                  contentless_delete=1, detail=none, tokenize='ascii')",
             )
             .await?;
+        }
+        if dialect != Dialect::Sqlite && !manager.has_index("search_documents", BY_CHANNEL).await? {
+            // To look through the newest of one channel; the index of SQLite needs no help with that.
+            let index = Index::create()
+                .name(BY_CHANNEL)
+                .table(SearchDocuments::Table)
+                .col(SearchDocuments::ChannelId)
+                .col(SearchDocuments::Number)
+                .take();
+            manager.create_index(index).await?;
         }
         fill(db).await?;
         complete_search_index(db).await

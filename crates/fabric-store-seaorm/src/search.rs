@@ -105,7 +105,7 @@ pub(crate) async fn search(
         // Its index gives what it finds from the newest on.
         DbBackend::Sqlite => None,
         DbBackend::Postgres => Some(Reach::Newest),
-        _ => newest_from(db, before).await?.map(Reach::From),
+        _ => newest_from(db, search.channel.as_ref(), before).await?.map(Reach::From),
     };
     if let Some(newest) = newest {
         ids = message_ids(db, statement(backend, search, &channels, before, newest)).await?;
@@ -141,16 +141,27 @@ enum Reach {
     All,
 }
 
-/// So many of the newest messages are looked at one by one.
-const NEWEST: i64 = 5_000;
+/// So many of the newest messages, of all or of the channel that is asked for, are looked at one by one.
+const NEWEST: i64 = 2_000;
+
+/// The newest messages before a number, of all or of a channel; which are parameters in this order.
+fn newest(columns: &str, of_channel: bool) -> String {
+    let of_channel = if of_channel { " AND channel_id = ?" } else { "" };
+    format!(
+        "SELECT {columns} FROM search_documents WHERE number < ?{of_channel} ORDER BY number DESC LIMIT {NEWEST}"
+    )
+}
 
 /// The number of the oldest of the [`NEWEST`] messages, before this one; `None` when there is none.
-async fn newest_from(db: &impl ConnectionTrait, before: Option<i64>) -> Result<Option<i64>, Fault> {
-    let sql = format!(
-        "SELECT MIN(number) AS number FROM (SELECT number FROM search_documents WHERE number < ? \
-         ORDER BY number DESC LIMIT {NEWEST}) AS newest"
-    );
-    let mut sql = Sql::new(sql, [before.unwrap_or(i64::MAX).into()]);
+async fn newest_from(
+    db: &impl ConnectionTrait,
+    channel: Option<&ChannelId>,
+    before: Option<i64>,
+) -> Result<Option<i64>, Fault> {
+    let mut sql = Sql::new("SELECT MIN(number) AS number FROM (", []);
+    sql.push(&newest("number", channel.is_some()), [before.unwrap_or(i64::MAX).into()]);
+    sql.push("", channel.map(|channel| channel.as_str().into()));
+    sql.push(") AS newest", []);
     match db.query_one_raw(sql.take(db.get_database_backend())).await? {
         Some(row) => Ok(row.try_get("", "number")?),
         None => Ok(None),
@@ -228,13 +239,14 @@ fn statement(
             ),
             [user, asked.into(), before.into()],
         ),
-        DbBackend::Postgres if reach == Reach::Newest => Sql::new(
-            format!(
-                "SELECT message_id FROM (SELECT * FROM search_documents WHERE number < ? \
-                 ORDER BY number DESC LIMIT {NEWEST}) AS found {joined} WHERE words @@ CAST(? AS tsquery)"
-            ),
-            [before.into(), user, asked.into()],
-        ),
+        DbBackend::Postgres if reach == Reach::Newest => {
+            let newest = newest("*", channel.is_some());
+            let mut sql = Sql::new(format!("SELECT message_id FROM ({newest}"), [before.into()]);
+            sql.push("", channel.as_ref().map(|channel| channel.as_str().into()));
+            let found = format!(") AS found {joined} WHERE words @@ CAST(? AS tsquery)");
+            sql.push(&found, [user, asked.into()]);
+            sql
+        }
         // Apart, since its planner would rather read all messages from the newest on, which takes very long
         // where the words are rare.
         DbBackend::Postgres => Sql::new(
@@ -253,6 +265,9 @@ fn statement(
                 ),
                 [user, before.into(), oldest.into()],
             );
+            if let Some(channel) = channel {
+                sql.push(" AND search_documents.channel_id = ?", [channel.as_str().into()]);
+            }
             for term in search.query.terms() {
                 let patterns = term.iter().flat_map(patterns).map(Value::from).collect::<Vec<_>>();
                 let likes = vec!["words LIKE ?"; patterns.len()].join(" OR ");
