@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use fabric_domain::model::FileId;
 
+use crate::present;
+
 /// What ends the name of a file that is being written.
 pub(crate) const PART: &str = ".part";
 /// The file that says whose folder this is.
@@ -26,8 +28,19 @@ pub(crate) struct Paths {
 pub(crate) struct Folder(PathBuf);
 
 /// Letters, digits and hyphens: nothing that climbs, hides or ends.
-pub(crate) fn is_name(id: &str) -> bool {
+fn is_name(id: &str) -> bool {
     (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The id in a name that is made here: a UUID as text, with `.part` behind it while the file is written; and whether it
+/// is complete. Whatever else lies in the folder is somebody else's, however plain its name.
+pub(crate) fn made_here(name: &str) -> Option<(&str, bool)> {
+    let (id, is_complete) = name.strip_suffix(PART).map_or((name, true), |id| (id, false));
+    let fits = |(place, byte): (usize, u8)| match place {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+    };
+    (id.len() == 36 && id.bytes().enumerate().all(fits)).then_some((id, is_complete))
 }
 
 /// How a file is opened for writing that is not there yet: readable by this user only.
@@ -86,6 +99,21 @@ impl Folder {
 
     pub(crate) fn entries(&self) -> io::Result<ReadDir> {
         fs::read_dir(&self.0)
+    }
+
+    /// A file that is not of our making, but for hidden ones.
+    pub(crate) fn stranger(&self) -> io::Result<Option<String>> {
+        for entry in self.entries()? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || made_here(&name).is_some() {
+                continue;
+            }
+            if present(entry.metadata())?.is_some_and(|data| data.is_file()) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes the names in the folder durable.

@@ -5,7 +5,8 @@
 //! power does, `<id>` is whole or not there.
 //!
 //! A folder belongs to one guild and its database, which is noted in it: two in one folder would take each other's
-//! files for garbage. Several replicas of one guild may share one.
+//! files for garbage. Several replicas of one guild may share one. One that is nobody's yet is taken only when there
+//! is nothing in it but what may be a guild's.
 
 mod draft;
 mod folder;
@@ -47,6 +48,17 @@ pub enum FolderError {
         /// Whose it is.
         owner: String,
     },
+    /// It is nobody's yet, and there is something in it that no guild has put there.
+    #[error(
+        "the folder for files, {folder}, holds something else: {stranger}; set FILE_DIR to a folder of its own, or move \
+         away what is not the guild's"
+    )]
+    NotOurs {
+        /// The folder.
+        folder: PathBuf,
+        /// The name of a file in it.
+        stranger: String,
+    },
     /// It holds the files of another database, to which they would be garbage.
     #[error(
         "the folder for files, {folder}, belongs to another database of this guild: look at DB_URL and FILE_DIR; if that \
@@ -63,7 +75,9 @@ impl FolderError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unusable { .. } => "files_unavailable",
-            Self::OfAnother { .. } | Self::OfAnotherDatabase { .. } => "files_of_another",
+            Self::OfAnother { .. } | Self::NotOurs { .. } | Self::OfAnotherDatabase { .. } => {
+                "files_of_another"
+            }
         }
     }
 }
@@ -100,8 +114,21 @@ impl DiskFiles {
         }
     }
 
-    /// From now on the folder is that of this database: the guild has moved there.
+    /// Refuses a folder that is nobody's yet and holds a file that no guild has put there: it was named by mistake.
+    pub fn is_ours_or_free(&self) -> Result<(), FolderError> {
+        if self.folder.owner().map_err(|cause| self.unusable(cause))?.is_some() {
+            return Ok(());
+        }
+        match self.folder.stranger().map_err(|cause| self.unusable(cause))? {
+            Some(stranger) => Err(FolderError::NotOurs { folder: self.folder.path().to_owned(), stranger }),
+            None => Ok(()),
+        }
+    }
+
+    /// From now on the folder is that of this database: the guild has moved there. One that is nobody's yet is refused
+    /// as by [`is_ours_or_free`](Self::is_ours_or_free).
     pub fn hand_over_to(&self, made_at: i64) -> Result<(), FolderError> {
+        self.is_ours_or_free()?;
         self.folder.note(self.guild.as_str(), made_at).map_err(|cause| self.unusable(cause))
     }
 

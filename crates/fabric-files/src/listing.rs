@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use fabric_domain::model::{FileId, Timestamp};
 use fabric_domain::ports::{BytesError, Listing, StoredBytes};
 
-use crate::folder::{PART, is_name};
+use crate::folder::made_here;
 use crate::{blocking, present};
 
 /// The most files of one portion.
@@ -47,10 +47,7 @@ impl Listing for DiskListing {
 fn look(entry: &DirEntry) -> io::Result<Option<StoredBytes>> {
     let name = entry.file_name();
     let Some(name) = name.to_str() else { return Ok(None) };
-    let (id, is_complete) = name.strip_suffix(PART).map_or((name, true), |id| (id, false));
-    if !is_name(id) {
-        return Ok(None);
-    }
+    let Some((id, is_complete)) = made_here(name) else { return Ok(None) };
     let Some(data) = present(entry.metadata())?.filter(std::fs::Metadata::is_file) else { return Ok(None) };
     let since_epoch = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     let written_at = Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));

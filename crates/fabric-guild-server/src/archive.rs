@@ -50,6 +50,10 @@ pub(crate) async fn import(settings: &Settings, from: &Path) -> ExitCode {
         Ok(files) => Arc::new(files),
         Err(error) => return refuse(&error),
     };
+    // It is handed over at the end; better told now.
+    if let Err(error) = files.is_ours_or_free() {
+        return refuse(&error);
+    }
     let options = ImportOptions {
         guild: GuildId::new(&settings.node_id),
         sync: settings.db_sync,

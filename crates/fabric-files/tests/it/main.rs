@@ -47,6 +47,46 @@ fn a_folder_belongs_to_one_database_until_the_guild_moves() {
     files(&folder).belong_to(2_000).unwrap_err();
 }
 
+/// As the server makes them.
+const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+#[test]
+fn a_folder_with_anything_else_in_it_is_not_taken() {
+    for stranger in
+        ["Makefile", "LICENSE", "backup-2026", "passwd", "README.txt", "half.part", &ID.to_uppercase()]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(ID), "ours").unwrap();
+        fs::write(folder.path().join(stranger), "theirs").unwrap();
+        for refused in [
+            files(&folder).belong_to(1_000).unwrap_err(),
+            files(&folder).hand_over_to(1_000).unwrap_err(),
+            files(&folder).is_ours_or_free().unwrap_err(),
+        ] {
+            assert!(matches!(refused, FolderError::NotOurs { .. }), "{refused}");
+            assert!(refused.to_string().contains(stranger), "{refused}");
+            assert_eq!(refused.code(), "files_of_another");
+        }
+        // Nothing was noted, so the next start says the same.
+        assert!(!folder.path().join(".fabric-guild").exists());
+    }
+}
+
+#[test]
+fn a_folder_that_has_lost_its_note_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [ID, &format!("{ID}.part"), ".hidden"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    // Of a file system of its own.
+    fs::create_dir(folder.path().join("lost+found")).unwrap();
+    files(&folder).belong_to(1_000).unwrap();
+    // Once it is ours, a note of somebody's does not keep the guild from starting.
+    fs::write(folder.path().join("README"), "a note").unwrap();
+    files(&folder).belong_to(1_000).unwrap();
+    files(&folder).hand_over_to(2_000).unwrap();
+}
+
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -75,7 +115,10 @@ async fn ids_cannot_climb_out_of_the_folder() {
 #[tokio::test]
 async fn what_others_put_there_is_left_alone() {
     let (bytes, folder) = open().await;
-    fs::write(folder.path().join("README.txt"), "a note").unwrap();
-    fs::create_dir(folder.path().join("0192")).unwrap();
+    for name in ["README.txt", "Makefile", "LICENSE", "backup-2026", "passwd", "0192", &ID.replace('-', "0")]
+    {
+        fs::write(folder.path().join(name), "theirs").unwrap();
+    }
+    fs::create_dir(folder.path().join(ID)).unwrap();
     assert_eq!(bytes.list().await.unwrap().next().await.unwrap(), []);
 }

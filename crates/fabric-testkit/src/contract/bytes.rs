@@ -34,6 +34,11 @@ macro_rules! file_bytes_contract_tests {
     };
 }
 
+/// Ids as the server makes them: a place may have an eye on what is none.
+fn id(n: u32) -> FileId {
+    FileId::new(format!("01890a5d-ac96-774b-bcce-{n:012x}"))
+}
+
 async fn write(bytes: &Arc<dyn FileBytes>, id: &FileId, chunks: &[&'static [u8]]) {
     let mut draft = bytes.begin(id).await.unwrap();
     for chunk in chunks {
@@ -54,17 +59,17 @@ async fn read(bytes: &Arc<dyn FileBytes>, id: &FileId, from: u64, to: u64) -> Op
 
 /// Any part of a complete file, and none beyond it.
 pub async fn what_is_complete_is_read_in_any_range(bytes: Arc<dyn FileBytes>) {
-    let id = FileId::new("a1");
+    let [id, other, large] = [0xa1, 0xa2, 0xa3].map(id);
     write(&bytes, &id, &[b"hello", b"", b" world"]).await;
     assert_eq!(bytes.size(&id).await.unwrap(), Some(11));
     for (from, to, part) in [(0, 11, "hello world"), (0, 1, "h"), (4, 7, "o w"), (10, 11, "d"), (3, 3, "")] {
         assert_eq!(read(&bytes, &id, from, to).await.unwrap(), part.as_bytes());
     }
     assert_eq!(read(&bytes, &id, 0, 12).await, None);
-    assert_eq!(read(&bytes, &"a2".into(), 0, 1).await, None);
-    assert_eq!(bytes.size(&"a2".into()).await.unwrap(), None);
+    assert_eq!(read(&bytes, &other, 0, 1).await, None);
+    assert_eq!(bytes.size(&other).await.unwrap(), None);
     // Larger than any portion.
-    let (large, mut draft) = (FileId::new("a3"), bytes.begin(&"a3".into()).await.unwrap());
+    let mut draft = bytes.begin(&large).await.unwrap();
     let chunk: Vec<u8> = (0..=255).cycle().take(100_001).collect();
     for _ in 0..3 {
         draft.write(Bytes::from(chunk.clone())).await.unwrap();
@@ -77,7 +82,7 @@ pub async fn what_is_complete_is_read_in_any_range(bytes: Arc<dyn FileBytes>) {
 
 /// Nothing is seen of a draft, and nothing stays of one that was given up.
 pub async fn a_draft_is_not_readable_and_leaves_nothing_behind(bytes: Arc<dyn FileBytes>) {
-    let id = FileId::new("b1");
+    let id = id(0xb1);
     let mut draft = bytes.begin(&id).await.unwrap();
     draft.write(Bytes::from_static(b"half")).await.unwrap();
     assert_eq!(read(&bytes, &id, 0, 4).await, None);
@@ -99,7 +104,7 @@ pub async fn a_draft_is_not_readable_and_leaves_nothing_behind(bytes: Arc<dyn Fi
 
 /// What is gone is gone, also for the second time.
 pub async fn removing_is_final_and_may_be_repeated(bytes: Arc<dyn FileBytes>) {
-    let id = FileId::new("c1");
+    let id = id(0xc1);
     bytes.remove(&id).await.unwrap();
     write(&bytes, &id, &[b"x"]).await;
     let mut open = bytes.read(&id, 0..1).await.unwrap().unwrap();
@@ -112,7 +117,7 @@ pub async fn removing_is_final_and_may_be_repeated(bytes: Arc<dyn FileBytes>) {
 
 /// A walk over more than one portion.
 pub async fn everything_is_listed_once(bytes: Arc<dyn FileBytes>) {
-    let ids: BTreeSet<FileId> = (0..1_001).map(|n| FileId::new(format!("d{n}"))).collect();
+    let ids: BTreeSet<FileId> = (0..1_001).map(id).collect();
     for id in &ids {
         drop(bytes.begin(id).await.unwrap().complete().await);
     }
