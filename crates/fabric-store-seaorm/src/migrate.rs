@@ -7,8 +7,8 @@
 use fabric_domain::ports::StoreError;
 use migration::Migrator;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityName, EntityTrait,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::{
     IntoSchemaManagerConnection, MigrationStatus, MigratorTrait, SchemaManager, seaql_migrations,
@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::bulk;
 use crate::connect::{self, Purpose};
+use crate::entity::unfinished_import;
 use crate::fault::Fault;
 
 /// Names our lock among those of the server's other users: the first bytes of "fabric migrations".
@@ -75,7 +76,7 @@ pub(crate) async fn prepare(url: &str, sync: bool) -> Result<(), SchemaError> {
 }
 
 /// Refuses a database that is not complete.
-pub(crate) async fn refuse_incomplete(connection: &DatabaseConnection) -> Result<(), SchemaError> {
+pub(crate) async fn refuse_incomplete(connection: &impl ConnectionTrait) -> Result<(), SchemaError> {
     if bulk::is_unfinished(connection).await? { Err(SchemaError::Incomplete) } else { Ok(()) }
 }
 
@@ -84,7 +85,7 @@ pub async fn up(url: &str) -> Result<Vec<String>, SchemaError> {
     step(url, Step::Up).await
 }
 
-/// Reverts the latest migration; answers the list, a line each.
+/// Reverts the latest migration; answers the list, a line each. A database that is not complete is refused.
 pub async fn down(url: &str) -> Result<Vec<String>, SchemaError> {
     step(url, Step::Down).await
 }
@@ -139,14 +140,7 @@ async fn locked(connection: &DatabaseConnection, step: Step) -> Result<(), Schem
         DbBackend::MySql => {
             // The pool has one connection, so the lock is held by the one that migrates; and it goes with it.
             lock_mysql(connection).await?;
-            let done = match refuse_newer(connection).await {
-                Ok(()) => match step {
-                    Step::Up => Migrator::up(connection, None).await,
-                    Step::Down => Migrator::down(connection, Some(1)).await,
-                }
-                .map_err(SchemaError::from),
-                Err(error) => Err(error),
-            };
+            let done = run(connection, step).await;
             connection.execute_unprepared("DO RELEASE_LOCK(CONCAT('fabric ', MD5(DATABASE())))").await?;
             done
         }
@@ -161,18 +155,29 @@ async fn locked(connection: &DatabaseConnection, step: Step) -> Result<(), Schem
                 let lock = format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})");
                 transaction.execute_unprepared(&lock).await?;
             }
-            in_transaction(&transaction, step).await?;
+            run(&transaction, step).await?;
             transaction.commit().await?;
             Ok(())
         }
     }
 }
 
-async fn in_transaction(transaction: &DatabaseTransaction, step: Step) -> Result<(), SchemaError> {
-    refuse_newer(transaction).await?;
+async fn run<'c, C>(connection: &'c C, step: Step) -> Result<(), SchemaError>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
+    refuse_newer(connection).await?;
     match step {
-        Step::Up => Migrator::up(transaction, None).await?,
-        Step::Down => Migrator::down(transaction, Some(1)).await?,
+        Step::Up => Migrator::up(connection, None).await?,
+        Step::Down => {
+            // The mark would go with its table, and a server would start on half a guild.
+            let manager = SchemaManager::new(connection);
+            if manager.has_table(unfinished_import::Entity.table_name()).await? {
+                refuse_incomplete(connection).await?;
+            }
+            Migrator::down(connection, Some(1)).await?;
+        }
     }
     Ok(())
 }

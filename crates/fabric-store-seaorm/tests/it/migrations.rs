@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use fabric_domain::model::{Author, ChannelId, Seq, XType};
+use fabric_domain::model::{Author, ChannelId, Seq, Timestamp, XType};
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange};
 use fabric_domain::services::{CreateChannel, Post};
+use fabric_store_seaorm::bulk::BulkLoad;
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use fabric_testkit::{Recorder, TestClock, TestGuild};
 use sea_orm::{ConnectionTrait, DbBackend};
@@ -17,6 +18,7 @@ on_each_database!(
     a_newer_schema_is_refused_and_left_alone,
     an_old_schema_is_refused_when_migrating_is_not_wanted,
     a_migration_that_broke_off_is_run_again,
+    the_mark_of_an_import_that_has_not_ended_is_not_taken_away,
     texts_of_messages_that_an_earlier_version_deleted_are_erased_in_their_time,
     statements_of_the_first_version_go_on_working,
 );
@@ -131,6 +133,21 @@ async fn a_migration_that_broke_off_is_run_again(fresh: Fresh) {
     let lines = migrate::up(&fresh.url).await.unwrap();
     assert!(lines.iter().all(|line| line.starts_with("applied")), "{lines:?}");
     fill(&fresh).await;
+}
+
+async fn the_mark_of_an_import_that_has_not_ended_is_not_taken_away(fresh: Fresh) {
+    drop(BulkLoad::begin(&fresh.url, true, 1, Timestamp(1)).await.unwrap());
+    let before = migrate::status(&fresh.url).await.unwrap();
+    let refused = migrate::down(&fresh.url).await.unwrap_err();
+    assert!(matches!(refused, SchemaError::Incomplete), "{refused}");
+    assert_eq!(migrate::status(&fresh.url).await.unwrap(), before);
+    // Going forward does no harm, and the mark is still there.
+    assert_eq!(migrate::up(&fresh.url).await.unwrap(), before);
+    let refused = open(&fresh, true).await.unwrap_err();
+    assert!(matches!(refused, SchemaError::Incomplete), "{refused}");
+
+    BulkLoad::begin(&fresh.url, true, 2, Timestamp(1)).await.unwrap().finish().await.unwrap();
+    migrate::down(&fresh.url).await.unwrap();
 }
 
 /// The time counts from the deletion, not from the upgrade.
