@@ -53,21 +53,23 @@ impl MigrationTrait for Migration {
             manager
                 .alter_table(Table::alter().table(ChannelMembers::Table).add_column(settled).take())
                 .await?;
-            manager
-                .get_connection()
-                .execute_unprepared(
-                    "UPDATE channel_members SET settled_seq = COALESCE((SELECT last_seq FROM channels \
-                     WHERE channels.id = channel_members.channel_id), 0)",
-                )
-                .await?;
         }
+        // Those who still have the default: it may have broken off before this, or within it.
+        let settle = format!(
+            "UPDATE channel_members SET settled_seq = COALESCE((SELECT last_seq FROM channels \
+             WHERE channels.id = channel_members.channel_id), 0) WHERE settled_seq = {}",
+            i64::MAX
+        );
+        manager.get_connection().execute_unprepared(&settle).await?;
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let alter =
-            Table::alter().table(ChannelMembers::Table).drop_column(ChannelMembers::SettledSeq).take();
-        manager.alter_table(alter).await?;
-        manager.drop_table(Table::drop().table(OwedWakes::Table).take()).await
+        if manager.has_column("channel_members", "settled_seq").await? {
+            let alter =
+                Table::alter().table(ChannelMembers::Table).drop_column(ChannelMembers::SettledSeq).take();
+            manager.alter_table(alter).await?;
+        }
+        manager.drop_table(Table::drop().table(OwedWakes::Table).if_exists().take()).await
     }
 }

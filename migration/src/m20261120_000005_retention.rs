@@ -53,8 +53,11 @@ impl MigrationTrait for Migration {
             let index = Index::drop().name(BY_DELETION).table(MessageRevisions::Table).to_owned();
             manager.drop_index(index).await?;
         }
-        let table =
-            Table::alter().table(MessageRevisions::Table).drop_column(MessageRevisions::DeletedAt).take();
-        manager.alter_table(table).await
+        if manager.has_column("message_revisions", "deleted_at").await? {
+            let table =
+                Table::alter().table(MessageRevisions::Table).drop_column(MessageRevisions::DeletedAt).take();
+            manager.alter_table(table).await?;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use fabric_domain::services::{CreateChannel, Post};
 use fabric_store_seaorm::bulk::BulkLoad;
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use fabric_testkit::{Recorder, TestClock, TestGuild};
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::databases::Fresh;
 
@@ -18,6 +18,7 @@ on_each_database!(
     a_newer_schema_is_refused_and_left_alone,
     an_old_schema_is_refused_when_migrating_is_not_wanted,
     a_migration_that_broke_off_is_run_again,
+    a_migration_that_broke_off_before_it_filled_old_rows_fills_them,
     the_mark_of_an_import_that_has_not_ended_is_not_taken_away,
     texts_of_messages_that_an_earlier_version_deleted_are_erased_in_their_time,
     statements_of_the_first_version_go_on_working,
@@ -133,6 +134,41 @@ async fn a_migration_that_broke_off_is_run_again(fresh: Fresh) {
     let lines = migrate::up(&fresh.url).await.unwrap();
     assert!(lines.iter().all(|line| line.starts_with("applied")), "{lines:?}");
     fill(&fresh).await;
+
+    // Back again, one by one: all is done each time, and the record is still there.
+    let last_applied = |lines: &[String]| {
+        lines.iter().filter_map(|line| line.strip_prefix("applied  ")).next_back().map(str::to_owned)
+    };
+    let mut lines = lines;
+    while let Some(name) = last_applied(&lines) {
+        migrate::down(&fresh.url).await.unwrap();
+        let record = format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', 1)");
+        connection.execute_unprepared(&record).await.unwrap();
+        lines = migrate::down(&fresh.url).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_ne!(last_applied(&lines), Some(name));
+    }
+    let lines = migrate::up(&fresh.url).await.unwrap();
+    assert!(lines.iter().all(|line| line.starts_with("applied")), "{lines:?}");
+    fill(&fresh).await;
+}
+
+/// Members would be owed nothing, ever.
+async fn a_migration_that_broke_off_before_it_filled_old_rows_fills_them(fresh: Fresh) {
+    let (store, id) = fill(&fresh).await;
+    drop(store);
+    while migrate::down(&fresh.url).await.unwrap().iter().filter(|line| line.starts_with("applied")).count()
+        > 1
+    {}
+    let column =
+        format!("ALTER TABLE channel_members ADD COLUMN settled_seq BIGINT NOT NULL DEFAULT {}", i64::MAX);
+    let connection = fresh.connect().await;
+    connection.execute_unprepared(&column).await.unwrap();
+    migrate::up(&fresh.url).await.unwrap();
+    let query = format!("SELECT settled_seq AS settled FROM channel_members WHERE channel_id = '{id}'");
+    let query = Statement::from_string(connection.get_database_backend(), query);
+    let rows = connection.query_all_raw(query).await.unwrap();
+    let settled: Vec<i64> = rows.iter().map(|row| row.try_get("", "settled").unwrap()).collect();
+    assert_eq!(settled, [1, 1]);
 }
 
 async fn the_mark_of_an_import_that_has_not_ended_is_not_taken_away(fresh: Fresh) {
