@@ -51,6 +51,9 @@ pub(super) struct Checker {
     last_member: Option<(ChannelId, u64)>,
     members: HashSet<UserId>,
     last_message: Option<ChannelId>,
+    /// Messages that can be found by searching, and those of them that have a number.
+    findable: u64,
+    numbered: u64,
     last_number: Option<i64>,
     last_attachment: Option<(MessageId, u64)>,
     last_revision: Option<(MessageId, u64)>,
@@ -153,6 +156,7 @@ impl Checker {
             self.last_message = Some(line.channel_id.clone());
         }
         let message = line.into_message(facts.guild.clone());
+        self.findable += u64::from(message.ack.is_none());
         id("id", message.id.as_str())?;
         id("authorUserId", message.author.as_str())?;
         if let Some(answered) = &message.reply_to {
@@ -178,7 +182,19 @@ impl Checker {
         }
         ascends(&mut self.last_number, number)?;
         id("messageId", message_id.as_str())?;
+        self.numbered += 1;
         Ok(Row::Numbered(number, message_id))
+    }
+
+    /// After the last number. No message has two, and none is there for nothing, so as many are all.
+    pub(super) fn end_of_search_order(&self) -> Checked<()> {
+        let Self { findable, numbered, .. } = self;
+        if findable == numbered {
+            return Ok(());
+        }
+        Err(format!(
+            "{findable} messages can be found by searching, and {numbered} have a place in its order"
+        ))
     }
 
     pub(super) fn attachment(&mut self, line: AttachmentLine) -> Checked<Row> {

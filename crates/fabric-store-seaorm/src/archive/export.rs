@@ -286,7 +286,8 @@ impl Exporter<'_> {
             let search_document::Model { number, message_id } = row;
             Ok(SearchOrderLine { number, message_id: message_id.into() })
         };
-        self.each(Part::SearchOrder, writer, rows, line, Checker::search_order).await
+        self.each(Part::SearchOrder, writer, rows, line, Checker::search_order).await?;
+        self.checker.end_of_search_order().map_err(inconsistent)
     }
 
     async fn attachments(&mut self, writer: &mut PartWriter) -> Result<(), ArchiveError> {

@@ -39,6 +39,7 @@ pub(super) fn read(
         let whole = match part {
             Part::Members => checker.end_of_members(),
             Part::Messages => checker.end_of_messages(),
+            Part::SearchOrder => checker.end_of_search_order(),
             _ => Ok(()),
         };
         whole.map_err(|what| ArchiveError::Damaged { file: part.file(), what })?;

@@ -1,4 +1,4 @@
-//! A channel that cannot be read keeps to itself.
+//! A channel that cannot be read keeps to itself; and a guild that cannot be searched is not passed on.
 
 use std::sync::Arc;
 
@@ -7,9 +7,13 @@ use fabric_domain::services::{CreateChannel, Post};
 use fabric_testkit::{Recorder, TestGuild};
 use sea_orm::ConnectionTrait;
 
+use crate::archive::export;
 use crate::databases::Fresh;
 
-on_each_database!(a_damaged_channel_does_not_keep_the_turns_of_others_from_lapsing);
+on_each_database!(
+    a_damaged_channel_does_not_keep_the_turns_of_others_from_lapsing,
+    a_message_that_no_search_finds_keeps_the_guild_from_being_exported,
+);
 
 async fn a_damaged_channel_does_not_keep_the_turns_of_others_from_lapsing(fresh: Fresh) {
     let published = Arc::new(Recorder::default());
@@ -35,4 +39,24 @@ async fn a_damaged_channel_does_not_keep_the_turns_of_others_from_lapsing(fresh:
     guild.guild.expire_turns().await.unwrap_err();
     let turn = guild.guild.turn(&alice, fine).await.unwrap();
     assert_eq!(turn.state.active(), Some(&"alice".into()), "bob was skipped");
+}
+
+async fn a_message_that_no_search_finds_keeps_the_guild_from_being_exported(fresh: Fresh) {
+    let published = Arc::new(Recorder::default());
+    let guild = TestGuild::on(fresh.store(Arc::clone(&published) as _).await, published);
+    let alice = guild.human("alice");
+    let new = CreateChannel::new("room", XType::General);
+    let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
+    for text in ["one", "two"] {
+        guild.guild.post(&Author::User(alice.clone()), &id, Post::text(text), None).await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    export(&fresh, &folder.path().join("whole")).await.unwrap();
+
+    let connection = fresh.connect().await;
+    connection.execute_unprepared("DELETE FROM search_documents WHERE number = 1").await.unwrap();
+    let refused = export(&fresh, &folder.path().join("less")).await.unwrap_err();
+    assert_eq!(refused.code(), "database_inconsistent", "{refused}");
+    assert!(refused.to_string().contains("2 messages can be found by searching, and 1 have"), "{refused}");
+    assert!(!folder.path().join("less").exists());
 }

@@ -228,6 +228,17 @@ const SPOILS: &[Spoil] = &[
         let line: Value = serde_json::from_str(&it.lines(Part::SearchOrder)[0]).unwrap();
         it.change(Part::SearchOrder, 1, |next| next["number"] = line["number"].clone());
     }, DAMAGED, "search-order.jsonl, line 2: lines are not in their order"),
+    ("a number is missing", |it| {
+        let mut lines = it.lines(Part::SearchOrder);
+        lines.remove(1);
+        it.forge(Part::SearchOrder, &lines);
+    }, DAMAGED, "search-order.jsonl: "),
+    ("no search order", |it| it.forge(Part::SearchOrder, &[]), DAMAGED, "and 0 have a place in its order"),
+    ("a number more", |it| {
+        let mut lines = it.lines(Part::SearchOrder);
+        lines.push(json!({"number": 1_000_000, "messageId": "more"}).to_string());
+        it.forge(Part::SearchOrder, &lines);
+    }, DAMAGED, "search-order.jsonl: "),
     ("bytes are missing", |it| fs::remove_file(it.bytes()).unwrap(), DAMAGED, "the file is missing"),
     ("bytes have changed", |it| {
         let mut bytes = fs::read(it.bytes()).unwrap();
