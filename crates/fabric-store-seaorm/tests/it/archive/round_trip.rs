@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use fabric_domain::model::{Author, ChannelId, XType};
-use fabric_domain::ports::{Clock, Publisher};
+use fabric_domain::model::{Author, ChannelId, PostOutcome, XType};
+use fabric_domain::ports::{Clock, MessageStore, Publisher};
 use fabric_domain::rules::search::Query;
 use fabric_domain::services::{CreateChannel, Find, Post};
 use fabric_store_seaorm::archive::Part;
@@ -23,6 +23,7 @@ on_each_database!(
     no_table_is_forgotten,
     an_empty_guild_moves_too,
     a_search_finds_in_the_order_of_storing_also_after_a_move,
+    former_texts_whose_numbers_have_gaps_move_too,
 );
 
 /// Steps before the move, and after it.
@@ -232,6 +233,33 @@ async fn a_search_finds_in_the_order_of_storing_also_after_a_move(target: Fresh)
     after.guild.entropy.begin_at(1_000_000);
     post(&after, &rooms[1], "word 5").await;
     assert_eq!(found(&after).await, ["word 5", "word 4", "word 3", "word 2", "word 1"]);
+}
+
+/// As those of a guild whose former texts somebody has erased by hand.
+async fn former_texts_whose_numbers_have_gaps_move_too(target: Fresh) {
+    let (source, folder) = (databases::sqlite(), tempfile::tempdir().unwrap());
+    let store = source.store(Arc::new(Recorder::default())).await;
+    let side = Side::new("before", store, Arc::new(Recorder::default()), 7);
+    let user = side.guild.human("a");
+    let new = CreateChannel::new("room", XType::General);
+    let room = side.guild.guild.create_channel(&user, new).await.unwrap().channel.id;
+    let author = Author::User(user.clone());
+    let outcome = side.guild.guild.post(&author, &room, Post::text("text 0"), None).await.unwrap();
+    let PostOutcome::Message(message) = outcome else { unreachable!("it is a message") };
+    for n in 1..=3 {
+        side.guild.guild.edit(&user, &room, &message.id, format!("text {n}")).await.unwrap();
+    }
+    let connection = source.connect().await;
+    connection.execute_unprepared("DELETE FROM message_revisions WHERE number = 1").await.unwrap();
+
+    let (place, again) = (folder.path().join("archive"), folder.path().join("again"));
+    export(&source, &place).await.unwrap();
+    import(&target, &place).await.unwrap();
+    export(&target, &again).await.unwrap();
+    assert_eq!(parts(&again), parts(&place));
+    let store = target.store(Arc::new(Recorder::default())).await;
+    let texts = store.revisions(&message.id).await.unwrap().into_iter().map(|former| former.content);
+    assert_eq!(texts.collect::<Vec<_>>(), ["text 0", "text 2"]);
 }
 
 async fn post(side: &Side, room: &ChannelId, text: &str) {
