@@ -341,8 +341,10 @@ impl BulkLoad {
         Ok(())
     }
 
-    /// Deletes everything that was loaded, and the mark: the database is empty as before.
-    pub async fn abandon(mut self) -> Result<(), BulkError> {
+    /// Deletes everything that was loaded, and the mark: the database is empty as before. Once the rows are gone, and
+    /// while no other load can begin, `undo` takes back what was done elsewhere; it does not run when another load
+    /// has begun already, which may rely on it.
+    pub async fn abandon(mut self, undo: impl Future<Output = ()> + Send) -> Result<(), BulkError> {
         // Dropping it rolls it back.
         self.transaction = None;
         let transaction = begin(&self.connection).await?;
@@ -352,6 +354,7 @@ impl BulkLoad {
         migration::complete_search_index(&self.connection).await?;
         let transaction = begin(&self.connection).await?;
         check(&transaction, self.token, 0).await?;
+        undo.await;
         unfinished_import::Entity::delete_by_id(THE_MARK).exec(&transaction).await?;
         transaction.commit().await?;
         let _ = self.connection.close().await;

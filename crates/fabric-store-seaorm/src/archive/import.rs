@@ -71,14 +71,16 @@ pub async fn import(
             loader.finish().await?;
             Ok(manifest.summary())
         }
-        Err(error) => {
-            copies.undo().await;
-            // Where this fails too, the mark stays and says the same.
-            if let Err(error) = loader.abandon().await {
-                tracing::warn!(%error, "the database stays marked as incomplete");
+        Err(error) => match loader.abandon(copies.undo()).await {
+            Ok(()) => Err(error),
+            // It may look like something else before: rows that are there already are the other one's.
+            Err(BulkError::TakenOver) => Err(ArchiveError::TakenOver),
+            Err(again) => {
+                // The mark stays and says the same.
+                tracing::warn!(error = %again, "the database stays marked as incomplete");
+                Err(error)
             }
-            Err(error)
-        }
+        },
     }
 }
 
@@ -119,7 +121,8 @@ impl Copies {
         Ok(())
     }
 
-    /// Bytes that stay nevertheless have no row, so the server sweeps them.
+    /// Bytes that stay nevertheless, also those of an import that was taken over, have no row or are wanted: the server
+    /// sweeps the former.
     async fn undo(&self) {
         for id in &self.made {
             if let Err(error) = self.bytes.remove(id).await {

@@ -1,21 +1,26 @@
 //! Imports that break off, collide, or find something where nothing should be.
 
 use std::fs;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use fabric_domain::model::Timestamp;
-use fabric_domain::ports::Publisher;
+use fabric_domain::model::{FileId, Timestamp};
+use fabric_domain::ports::{ByteSource, BytesError, Draft, FileBytes, Listing, Publisher};
+use fabric_store_seaorm::archive::{self, ImportOptions};
 use fabric_store_seaorm::bulk::{BulkError, BulkLoad, TABLES};
 use fabric_store_seaorm::{SchemaError, SqlStore};
-use fabric_testkit::{Recorder, TestClock};
+use fabric_testkit::{MemoryBytes, Recorder, TestClock};
 use sea_orm::ConnectionTrait;
 
-use super::{export, import, parts, rows, unusual, walked};
+use super::{export, export_with, import, no_bytes, parts, rows, unusual, upload, walked};
 use crate::databases::{self, Fresh};
 
 on_each_database!(
     what_a_broken_off_import_has_left_is_served_to_nobody_and_imported_anew,
     only_the_later_one_of_two_imports_goes_on,
+    an_import_that_was_taken_over_leaves_the_bytes_to_the_one_that_goes_on,
     a_database_that_holds_anything_is_refused_and_left_alone,
 );
 
@@ -67,6 +72,63 @@ async fn only_the_later_one_of_two_imports_goes_on(fresh: Fresh) {
     second.presence(&presence("second")).await.unwrap();
     second.finish().await.unwrap();
     assert_eq!(rows(&fresh).await, 1);
+}
+
+/// Bytes, and an import that begins and ends when a file is to be copied to them.
+struct Overtaken {
+    bytes: Arc<MemoryBytes>,
+    url: String,
+    from: PathBuf,
+    has_begun: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl FileBytes for Overtaken {
+    async fn begin(&self, id: &FileId) -> Result<Box<dyn Draft>, BytesError> {
+        if !self.has_begun.swap(true, Ordering::Relaxed) {
+            let options = ImportOptions { guild: "guild".into(), sync: true, token: 40, now: Timestamp(1) };
+            let bytes = Arc::clone(&self.bytes) as Arc<dyn FileBytes>;
+            archive::import(&self.url, &self.from, &options, bytes, Arc::new(|_| ())).await.unwrap();
+        }
+        self.bytes.begin(id).await
+    }
+
+    async fn read(&self, id: &FileId, range: Range<u64>) -> Result<Option<Box<dyn ByteSource>>, BytesError> {
+        self.bytes.read(id, range).await
+    }
+
+    async fn size(&self, id: &FileId) -> Result<Option<u64>, BytesError> {
+        self.bytes.size(id).await
+    }
+
+    async fn remove(&self, id: &FileId) -> Result<(), BytesError> {
+        self.bytes.remove(id).await
+    }
+
+    async fn list(&self) -> Result<Box<dyn Listing>, BytesError> {
+        self.bytes.list().await
+    }
+}
+
+async fn an_import_that_was_taken_over_leaves_the_bytes_to_the_one_that_goes_on(fresh: Fresh) {
+    let (source, folder) = (databases::sqlite(), tempfile::tempdir().unwrap());
+    let place = folder.path().join("archive");
+    // Little enough that the first one has written nothing yet: the other one would wait for it.
+    let side = walked("source", &source, 3, 0).await;
+    upload(&side, &side.guild.human("a"), "photo.png", 700_000).await;
+    let files = Arc::clone(&side.guild.guild.ports().files);
+    export_with(&source, files.as_ref(), &place).await.unwrap();
+
+    let bytes = no_bytes();
+    let (url, from, has_begun) = (fresh.url.clone(), place.clone(), AtomicBool::new(false));
+    let overtaken = Overtaken { bytes: Arc::clone(&bytes), url, from, has_begun };
+    let options = ImportOptions { guild: "guild".into(), sync: true, token: 20, now: Timestamp(1) };
+    let refused = archive::import(&fresh.url, &place, &options, Arc::new(overtaken), Arc::new(|_| ())).await;
+    assert_eq!(refused.unwrap_err().code(), "import_taken_over");
+
+    let again = folder.path().join("again");
+    export_with(&fresh, bytes.as_ref(), &again).await.unwrap();
+    assert_eq!(parts(&again)["files"], parts(&place)["files"]);
 }
 
 async fn a_database_that_holds_anything_is_refused_and_left_alone(fresh: Fresh) {
