@@ -16,7 +16,8 @@ mod m20261120_000006_imports;
 mod search_index;
 
 pub use search_index::{
-    SearchDocument, complete_search_index, insert_search_documents, search_documents, suspend_search_index,
+    CONTENT_AT_ONCE, SearchDocument, complete_search_index, insert_search_documents, search_documents,
+    search_shares, suspend_search_index,
 };
 
 /// All migrations, oldest first.

@@ -7,7 +7,9 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::columns::{Dialect, number};
-use crate::search_index::{SearchDocument, complete_search_index, insert_search_documents};
+use crate::search_index::{
+    SearchDocument, complete_search_index, insert_search_documents, length_of_content, shares,
+};
 
 pub(crate) struct Migration;
 
@@ -30,8 +32,8 @@ pub(crate) enum SearchDocuments {
 /// The index over the words, where they are a column.
 pub(crate) const WORDS_INDEX: &str = "search_documents_words";
 const BY_CHANNEL: &str = "search_documents_channel";
-/// Messages that are read at once.
-const BATCH: u32 = 500;
+/// The most messages that are read at once.
+const BATCH: usize = 500;
 /// A statement takes rows until their words are so long, in bytes; `MySQL` refuses too long ones.
 const STATEMENT: usize = 1_000_000;
 
@@ -132,15 +134,23 @@ async fn fill(db: &impl ConnectionTrait) -> Result<(), DbErr> {
     }
 }
 
-/// The next messages that can be found, by id.
+/// The next messages that can be found, by id: as many as fit into memory.
 async fn read(db: &impl ConnectionTrait, after: String, number: i64) -> Result<Vec<SearchDocument>, DbErr> {
     let backend = db.get_database_backend();
     let placeholder = if backend == DbBackend::Postgres { "$1" } else { "?" };
-    let sql = format!(
-        "SELECT id, channel_id, author, content, deleted_at FROM messages \
-         WHERE id > {placeholder} AND ack IS NULL ORDER BY id LIMIT {BATCH}"
-    );
-    let rows = db.query_all_raw(Statement::from_sql_and_values(backend, sql, [after.into()])).await?;
+    let select = |columns: &str, limit: usize| {
+        let sql = format!(
+            "SELECT {columns} FROM messages WHERE id > {placeholder} AND ack IS NULL ORDER BY id LIMIT {limit}"
+        );
+        Statement::from_sql_and_values(backend, sql, [after.as_str().into()])
+    };
+    let bytes = format!("{} AS bytes", length_of_content(backend));
+    let lengths = db.query_all_raw(select(&bytes, BATCH)).await?;
+    let lengths = lengths.iter().map(|row| row.try_get::<i64>("", "bytes"));
+    let Some(share) = shares(lengths.collect::<Result<Vec<_>, _>>()?).first().copied() else {
+        return Ok(Vec::new());
+    };
+    let rows = db.query_all_raw(select("id, channel_id, author, content, deleted_at", share)).await?;
     let documents = rows.iter().zip(number + 1..).map(|(row, number)| SearchDocument::of(row, number));
     documents.collect()
 }

@@ -37,6 +37,52 @@ impl SearchDocument {
     }
 }
 
+/// The contents of messages whose words are taken at once have together no more bytes, or are one.
+pub const CONTENT_AT_ONCE: usize = 4 << 20;
+
+/// How long the content of a message is, in bytes, as a number of 64 bits.
+pub(crate) fn length_of_content(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::MySql => "CAST(OCTET_LENGTH(content) AS SIGNED)",
+        _ => "CAST(OCTET_LENGTH(content) AS BIGINT)",
+    }
+}
+
+/// How many messages to take at a time, if their contents have these lengths.
+pub(crate) fn shares(lengths: impl IntoIterator<Item = i64>) -> Vec<usize> {
+    let (mut shares, mut bytes) = (Vec::<usize>::new(), 0);
+    for length in lengths {
+        let length = usize::try_from(length).unwrap_or_default();
+        bytes += length;
+        match shares.last_mut() {
+            Some(share) if bytes <= CONTENT_AT_ONCE => *share += 1,
+            _ => {
+                shares.push(1);
+                bytes = length;
+            }
+        }
+    }
+    shares
+}
+
+/// How many of these messages to ask [`search_documents`] for at a time.
+pub async fn search_shares(
+    db: &impl ConnectionTrait,
+    numbered: &[(i64, String)],
+) -> Result<Vec<usize>, DbErr> {
+    let query = Query::select()
+        .column("id")
+        .expr_as(Expr::cust(length_of_content(db.get_database_backend())), "bytes")
+        .from("messages")
+        .and_where(Expr::col("id").is_in(numbered.iter().map(|(_, id)| id)))
+        .take();
+    let mut lengths = HashMap::with_capacity(numbered.len());
+    for row in db.query_all(&query).await? {
+        lengths.insert(row.try_get::<String>("", "id")?, row.try_get::<i64>("", "bytes")?);
+    }
+    Ok(shares(numbered.iter().map(|(_, id)| lengths.get(id).copied().unwrap_or_default())))
+}
+
 /// What messages are found by that have these numbers and ids, in the same order; or the first id of which there is no
 /// message that can be found.
 pub async fn search_documents(
@@ -149,4 +195,19 @@ pub async fn complete_search_index(db: &impl ConnectionTrait) -> Result<(), DbEr
         _ => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_content_is_taken_at_once_than_fits() {
+        let most = <i64 as TryFrom<usize>>::try_from(CONTENT_AT_ONCE).unwrap();
+        assert!(shares([]).is_empty());
+        assert_eq!(shares([0; 512]), [512]);
+        assert_eq!(shares([most / 512; 512]), [512]);
+        assert_eq!(shares([1, most - 1, 1, most, 1, 2 * most, 3 * most, 0, 1]), [2, 1, 1, 1, 1, 1, 2]);
+        assert_eq!(shares([1 << 20; 11]), [4, 4, 3]);
+    }
 }

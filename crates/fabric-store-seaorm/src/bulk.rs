@@ -111,6 +111,8 @@ pub struct BulkLoad {
     /// In the transaction at hand.
     rows: usize,
     bytes: usize,
+    /// The content of the longest message, in bytes.
+    longest: usize,
     waiting: Waiting,
 }
 
@@ -172,7 +174,15 @@ impl BulkLoad {
         let token = i64::try_from(token >> 1).unwrap_or_default();
         claim(&connection, token, now).await?;
         migration::suspend_search_index(&connection).await?;
-        Ok(Self { connection, token, transaction: None, rows: 0, bytes: 0, waiting: Waiting::default() })
+        Ok(Self {
+            connection,
+            token,
+            transaction: None,
+            rows: 0,
+            bytes: 0,
+            longest: 0,
+            waiting: Waiting::default(),
+        })
     }
 
     /// A channel and its turn.
@@ -199,6 +209,7 @@ impl BulkLoad {
     /// [numbered](Self::numbered).
     pub async fn message(&mut self, message: &Message) -> Result<(), BulkError> {
         let row = convert::message_row(message)?;
+        self.longest = self.longest.max(message.content.len());
         let bytes = message.content.len() + 80 * message.mentions.len();
         push!(self.messages, row, bytes)
     }
@@ -381,13 +392,32 @@ impl BulkLoad {
         self.keep(transaction, count, bytes).await
     }
 
-    /// Takes the words out of the messages and puts them into the index.
+    /// Takes the words out of the messages and puts them into the index, so few at once that their contents fit into
+    /// memory. Where no message is long, nobody has to ask how long they are.
     async fn insert_numbered(&mut self, queue: Queue<(i64, String)>) -> Result<(), BulkError> {
-        if queue.rows.is_empty() {
+        let mut rest = queue.rows.as_slice();
+        let shares = if self.longest * ROWS > migration::CONTENT_AT_ONCE {
+            let transaction = self.transaction().await?;
+            let shares = migration::search_shares(&transaction, rest).await?;
+            self.transaction = Some(transaction);
+            shares
+        } else {
+            vec![rest.len()]
+        };
+        for share in shares {
+            let (now, later) = rest.split_at(share);
+            self.insert_words(now).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    async fn insert_words(&mut self, numbered: &[(i64, String)]) -> Result<(), BulkError> {
+        if numbered.is_empty() {
             return Ok(());
         }
         let transaction = self.transaction().await?;
-        let documents = migration::search_documents(&transaction, &queue.rows).await?;
+        let documents = migration::search_documents(&transaction, numbered).await?;
         let documents: Vec<_> = documents.map_err(|id| BulkError::NoSuchMessage(id.into()))?;
         let (mut rest, bytes) = (documents.as_slice(), documents.iter().map(|one| one.words.len()).sum());
         while !rest.is_empty() {

@@ -13,13 +13,10 @@ use super::check::Row;
 use super::error::ArchiveError;
 use super::manifest::{Manifest, Part};
 use super::read::{find_line, read};
+use super::under_way::{self, Batch, Unwanted};
 use super::{Observer, Progress, Step, Summary, bytes};
 use crate::bulk::{BulkError, BulkLoad, ROWS};
 use crate::migrate::SchemaError;
-
-/// Rows that are handed to the loader at once, and how often so many may wait for it.
-const BATCH: usize = 256;
-const WAITING: usize = 8;
 
 /// How an archive is imported.
 #[derive(Debug, Clone)]
@@ -89,7 +86,7 @@ async fn check(
     manifest: Manifest,
     observer: SharedObserver,
 ) -> Result<Manifest, ArchiveError> {
-    blocking(move || read(&folder, &manifest, Step::Checking, &*observer, |_| Ok(())).map(|()| manifest))
+    blocking(move || read(&folder, &manifest, Step::Checking, &*observer, |_, _| Ok(())).map(|()| manifest))
         .await
 }
 
@@ -97,11 +94,11 @@ async fn check(
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
 ) -> Result<T, ArchiveError> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(stopped(&error)))
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(stopped(error)))
 }
 
 /// The thread that reads has panicked, or nobody listens to it any more.
-fn stopped(error: &dyn std::fmt::Display) -> ArchiveError {
+fn stopped(error: impl std::fmt::Display) -> ArchiveError {
     SchemaError::Store(StoreError::Unavailable(format!("reading has stopped: {error}"))).into()
 }
 
@@ -139,15 +136,15 @@ async fn load(
     manifest: Manifest,
     observer: SharedObserver,
 ) -> Result<(), ArchiveError> {
-    let (rows, waiting) = mpsc::channel(WAITING);
+    let (rows, waiting) = under_way::channel();
     let reading = {
         let (folder, manifest) = (folder.clone(), manifest.clone());
-        spawn_blocking(move || hand_over(&folder, &manifest, &*observer, &rows))
+        spawn_blocking(move || hand_over(&folder, &manifest, &*observer, rows))
     };
     let mut messages = 0;
     // The reader stops when nobody listens any more.
     let done = fill(loader, copies, waiting, &mut messages).await;
-    let read = reading.await.map_err(|error| stopped(&error))?;
+    let read = reading.await.map_err(stopped)?;
     match done {
         Ok(()) => read?,
         Err(ArchiveError::Duplicate("messages")) => {
@@ -175,11 +172,11 @@ async fn load(
 async fn fill(
     loader: &mut BulkLoad,
     copies: &mut Copies,
-    mut waiting: mpsc::Receiver<Vec<Row>>,
+    mut waiting: mpsc::Receiver<Batch>,
     messages: &mut u64,
 ) -> Result<(), ArchiveError> {
     while let Some(batch) = waiting.recv().await {
-        for row in batch {
+        for row in batch.rows {
             match &row {
                 Row::Message(_) => *messages += 1,
                 // Bytes are there before their row is.
@@ -197,18 +194,11 @@ fn hand_over(
     folder: &Path,
     manifest: &Manifest,
     observer: Observer<'_>,
-    rows: &mpsc::Sender<Vec<Row>>,
+    mut rows: under_way::Sender,
 ) -> Result<(), ArchiveError> {
-    let mut batch = Vec::with_capacity(BATCH);
-    read(folder, manifest, Step::Loading, observer, |row| {
-        batch.push(row);
-        if batch.len() < BATCH {
-            return Ok(());
-        }
-        let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-        rows.blocking_send(full).map_err(|error| stopped(&error))
-    })?;
-    rows.blocking_send(batch).map_err(|error| stopped(&error))
+    let unwanted = |Unwanted| stopped("nobody takes what was read");
+    read(folder, manifest, Step::Loading, observer, |row, bytes| rows.push(row, bytes).map_err(unwanted))?;
+    rows.finish().map_err(unwanted)
 }
 
 async fn load_row(loader: &mut BulkLoad, row: Row) -> Result<(), BulkError> {

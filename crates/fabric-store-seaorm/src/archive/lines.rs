@@ -137,6 +137,11 @@ impl PartReader {
         self.found.records
     }
 
+    /// The length of the line that was read last, in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.line.len()
+    }
+
     /// The next line without its end; `None` after the last one, once the file is what the manifest says.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ArchiveError> {
         self.line.clear();

@@ -16,6 +16,7 @@ mod lines;
 mod manifest;
 mod read;
 mod record;
+mod under_way;
 
 use fabric_domain::model::{GuildId, Timestamp};
 

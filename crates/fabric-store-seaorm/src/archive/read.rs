@@ -15,13 +15,13 @@ use super::record::{
 };
 use super::{Observer, Progress, Step, TOLD_EVERY, bytes};
 
-/// Hands on every row of the archive until somebody wants no more of them.
+/// Hands on every row of the archive, and how many bytes its line has, until somebody wants no more of them.
 pub(super) fn read(
     folder: &Path,
     manifest: &Manifest,
     step: Step,
     observer: Observer<'_>,
-    mut take: impl FnMut(Row) -> Result<(), ArchiveError>,
+    mut take: impl FnMut(Row, usize) -> Result<(), ArchiveError>,
 ) -> Result<(), ArchiveError> {
     let mut checker = Checker::default();
     for (part, described) in &manifest.parts {
@@ -31,7 +31,7 @@ pub(super) fn read(
             if let (Step::Checking, Row::File(file, true)) = (step, &row) {
                 bytes::check(folder, file)?;
             }
-            take(row)?;
+            take(row, reader.length())?;
             if reader.number().is_multiple_of(TOLD_EVERY) {
                 tell(reader.number());
             }

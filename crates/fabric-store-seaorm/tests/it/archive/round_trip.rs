@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use fabric_domain::model::{Author, ChannelId, PostOutcome, XType};
-use fabric_domain::ports::{Clock, MessageStore, Publisher};
+use fabric_domain::model::{Author, ChannelId, Message, PostOutcome, Seq, Timestamp, XType};
+use fabric_domain::ports::{Clock, MessageStore, Publisher, SeqRange};
 use fabric_domain::rules::search::Query;
 use fabric_domain::services::{CreateChannel, Find, Post};
 use fabric_store_seaorm::archive::Part;
-use fabric_store_seaorm::bulk::TABLES;
+use fabric_store_seaorm::bulk::{BulkLoad, TABLES};
+use fabric_store_seaorm::migrate;
 use fabric_testkit::{MemoryBytes, Recorder};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::task::JoinSet;
@@ -24,11 +25,14 @@ on_each_database!(
     an_empty_guild_moves_too,
     a_search_finds_in_the_order_of_storing_also_after_a_move,
     former_texts_whose_numbers_have_gaps_move_too,
+    long_messages_move_a_few_at_once,
 );
 
 /// Steps before the move, and after it.
 const BEFORE: u32 = 250;
 const AFTER: u32 = 60;
+/// Long messages: more of them than are taken at once.
+const LONG: u64 = 5;
 
 #[tokio::test]
 async fn a_guild_moves_from_sqlite_to_each_database_and_goes_on() {
@@ -260,6 +264,56 @@ async fn former_texts_whose_numbers_have_gaps_move_too(target: Fresh) {
     let store = target.store(Arc::new(Recorder::default())).await;
     let texts = store.revisions(&message.id).await.unwrap().into_iter().map(|former| former.content);
     assert_eq!(texts.collect::<Vec<_>>(), ["text 0", "text 2"]);
+}
+
+/// Their words are taken in several goes, among those of short ones; and so they are by the migration.
+async fn long_messages_move_a_few_at_once(target: Fresh) {
+    let (source, folder) = (databases::sqlite(), tempfile::tempdir().unwrap());
+    let mut load = BulkLoad::begin(&source.url, true, 1, Timestamp(1)).await.unwrap();
+    // A channel and a message as the server makes them.
+    let other = databases::sqlite();
+    let store = other.store(Arc::new(Recorder::default())).await;
+    let made = Side::new("made", store, Arc::new(Recorder::default()), 7);
+    let new = CreateChannel::new("room", XType::General);
+    let mut room = made.guild.guild.create_channel(&made.guild.human("a"), new).await.unwrap().channel;
+    post(&made, &room.id, "one").await;
+    let message =
+        made.guild.guild.ports().store.page(&room.id, SeqRange::default(), 1).await.unwrap().remove(0);
+    room.last_seq = Seq(LONG * 3);
+    load.channel(&room, None).await.unwrap();
+    load.member(&room.id, 0, &"a".into(), false, Seq::ZERO).await.unwrap();
+    for seq in 1..=LONG * 3 {
+        let filling = if seq % 3 == 0 { "ü".repeat(500_000) } else { String::new() };
+        let content = format!("word {seq} {filling}");
+        let message = Message { id: format!("m{seq:04}").into(), seq: Seq(seq), content, ..message.clone() };
+        load.message(&message).await.unwrap();
+        load.numbered(i64::try_from(seq).unwrap(), &message.id).await.unwrap();
+    }
+    load.finish().await.unwrap();
+
+    let (place, again) = (folder.path().join("archive"), folder.path().join("again"));
+    export(&source, &place).await.unwrap();
+    import(&target, &place).await.unwrap();
+    export(&target, &again).await.unwrap();
+    assert_eq!(parts(&again), parts(&place));
+    let store = target.store(Arc::new(Recorder::default())).await;
+    let after = Side::new("after", store, Arc::new(Recorder::default()), 7);
+    let newest: Vec<u64> = (1..=LONG * 3).rev().take(9).collect();
+    assert_eq!(found_numbers(&after).await, newest);
+
+    while migrate::down(&target.url)
+        .await
+        .unwrap()
+        .iter()
+        .any(|line| line.starts_with("applied") && line.contains("search"))
+    {}
+    migrate::up(&target.url).await.unwrap();
+    assert_eq!(found_numbers(&after).await, newest);
+}
+
+async fn found_numbers(side: &Side) -> Vec<u64> {
+    let second = |text: String| text.split(' ').nth(1).unwrap().parse().unwrap();
+    found(side).await.into_iter().map(second).collect()
 }
 
 async fn post(side: &Side, room: &ChannelId, text: &str) {

@@ -1,0 +1,121 @@
+//! Rows on their way from the thread that reads an archive to the task that fills the database. What is under way is
+//! bounded in bytes, too: a few hundred rows may be a few hundred megabytes.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::check::Row;
+
+/// Rows that are handed on at once, or fewer when their lines have so many bytes; and how often so many may wait.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+const WAITING: usize = 8;
+/// The most bytes that wait or are being written. A batch that has more goes alone.
+const BYTES: u32 = 8 << 20;
+
+/// Some rows; until it is dropped, their bytes count.
+pub(super) struct Batch {
+    pub(super) rows: Vec<Row>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Nobody takes rows any more.
+#[derive(Debug)]
+pub(super) struct Unwanted;
+
+/// The reader's end.
+pub(super) struct Sender {
+    batches: mpsc::Sender<Batch>,
+    room: Arc<Semaphore>,
+    runtime: Handle,
+    rows: Vec<Row>,
+    bytes: usize,
+}
+
+/// A way for rows, whose first end is for a thread of its own, which may wait.
+pub(super) fn channel() -> (Sender, mpsc::Receiver<Batch>) {
+    let (batches, receiver) = mpsc::channel(WAITING);
+    let room = Arc::new(Semaphore::new(BYTES as usize));
+    (Sender { batches, room, runtime: Handle::current(), rows: Vec::new(), bytes: 0 }, receiver)
+}
+
+impl Sender {
+    /// Takes a row, whose line has so many bytes; waits while too much is under way.
+    pub(super) fn push(&mut self, row: Row, bytes: usize) -> Result<(), Unwanted> {
+        self.rows.push(row);
+        self.bytes += bytes;
+        if self.rows.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Hands on what is left.
+    pub(super) fn finish(mut self) -> Result<(), Unwanted> {
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), Unwanted> {
+        let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(BATCH));
+        let bytes = u32::try_from(std::mem::take(&mut self.bytes)).unwrap_or(BYTES).min(BYTES);
+        let room = self.runtime.block_on(Arc::clone(&self.room).acquire_many_owned(bytes));
+        let batch = Batch { rows, _room: room.map_err(|_| Unwanted)? };
+        self.batches.blocking_send(batch).map_err(|_| Unwanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::task::spawn_blocking;
+
+    use super::*;
+
+    const MEGABYTE: usize = 1_000_000;
+
+    /// The most bytes that were read and not written at any moment, of so many rows of this size.
+    async fn most_under_way(rows: usize, size: usize) -> usize {
+        let (mut sender, mut batches) = channel();
+        let (written, mut count) = (Arc::new(AtomicUsize::new(0)), 0);
+        let reading = {
+            let written = Arc::clone(&written);
+            spawn_blocking(move || {
+                let mut most = 0;
+                for n in 0..rows {
+                    most = most.max((n + 1) * size - written.load(Ordering::SeqCst));
+                    sender.push(Row::Numbered(1, "m".into()), size).unwrap();
+                }
+                sender.finish().unwrap();
+                most
+            })
+        };
+        while let Some(batch) = batches.recv().await {
+            count += batch.rows.len();
+            // Written before it is dropped, so the reader never counts too much.
+            written.fetch_add(batch.rows.len() * size, Ordering::SeqCst);
+        }
+        assert_eq!(count, rows);
+        reading.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_is_bounded_in_bytes() {
+        let most = most_under_way(300, MEGABYTE).await;
+        assert!(most <= BYTES as usize + BATCH_BYTES + MEGABYTE, "{most}");
+        // Each one is more than may be under way.
+        let most = most_under_way(5, 20 * MEGABYTE).await;
+        assert!(most <= 2 * 20 * MEGABYTE, "{most}");
+        let most = most_under_way(100_000, 100).await;
+        assert!(most <= (WAITING + 2) * BATCH * 100, "{most}");
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_waits_ends_when_nobody_takes_rows_any_more() {
+        let (mut sender, mut batches) = channel();
+        let push = move || (0..300).try_for_each(|_| sender.push(Row::Numbered(1, "m".into()), MEGABYTE));
+        let reading = spawn_blocking(push);
+        let batch = batches.recv().await.unwrap();
+        drop((batches, batch));
+        reading.await.unwrap().unwrap_err();
+    }
+}
