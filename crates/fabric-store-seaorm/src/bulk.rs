@@ -7,29 +7,29 @@
 //!
 //! Nothing here judges rows: whoever loads has checked that they belong together.
 
+mod mark;
+
 use fabric_domain::model::{
     Attachment, Channel, ChannelId, File, IdempotencySlot, Message, MessageId, PostOutcome, Presence,
     Revision, Seq, Timestamp, TurnRecord, UserId, WakeDebt,
 };
 use fabric_domain::ports::StoreError;
-use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection,
-    DatabaseTransaction, DbBackend, DbErr, EntityName, EntityTrait, QueryFilter, QuerySelect, SqlErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityName,
+    EntityTrait, SqlErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use thiserror::Error;
 
+pub(crate) use mark::is_unfinished;
+
 use crate::connect::{self, Purpose};
-use crate::convert::{self, to_column};
+use crate::convert;
 use crate::entity::{
     attachment, channel, file, idempotency_key, member, message, owed_wake, presence, read_marker, revision,
-    unfinished_import,
 };
 use crate::fault::Fault;
 use crate::files;
 use crate::migrate::{self, SchemaError};
-use crate::search;
 
 /// The most rows of one statement. Databases limit the values of a statement; the lowest limit is 32,766.
 pub const ROWS: usize = 512;
@@ -39,8 +39,6 @@ const BYTES: usize = 1 << 20;
 /// A transaction is committed when it has so many rows, or bytes of text.
 const TRANSACTION_ROWS: usize = 65_536;
 const TRANSACTION_BYTES: usize = 64 << 20;
-/// The key of the only row of `unfinished_imports`.
-const THE_MARK: i64 = 1;
 
 /// The tables that hold a guild's data: what an import fills and an archive holds.
 pub const TABLES: &[&str] = &[
@@ -57,8 +55,6 @@ pub const TABLES: &[&str] = &[
 ];
 
 /// The table `file_usage` has sums of another one, and a row for everybody that is always there (`files.rs`).
-const FORGET_FILES: [&str; 2] =
-    ["DELETE FROM file_usage WHERE owner <> ''", "UPDATE file_usage SET bytes = 0 WHERE owner = ''"];
 const COUNT_FILES: [&str; 2] = [
     "INSERT INTO file_usage (owner, bytes) SELECT uploader, SUM(size) FROM files GROUP BY uploader",
     "UPDATE file_usage SET bytes = (SELECT COALESCE(SUM(size), 0) FROM files) WHERE owner = ''",
@@ -172,7 +168,7 @@ impl BulkLoad {
         let connection = connect::open(url, Purpose::Loading, 1).await?;
         // Only told apart by it, so its upper half may be lost.
         let token = i64::try_from(token >> 1).unwrap_or_default();
-        claim(&connection, token, now).await?;
+        mark::claim(&connection, token, now).await?;
         migration::suspend_search_index(&connection).await?;
         Ok(Self {
             connection,
@@ -337,11 +333,11 @@ impl BulkLoad {
             self.connection.execute_unprepared(&statement).await?;
         }
         let transaction = begin(&self.connection).await?;
-        check(&transaction, self.token, 0).await?;
+        mark::check(&transaction, self.token, 0).await?;
         for statement in COUNT_FILES {
             transaction.execute_unprepared(statement).await?;
         }
-        unfinished_import::Entity::delete_by_id(THE_MARK).exec(&transaction).await?;
+        mark::take_away(&transaction).await?;
         transaction.commit().await?;
         if self.connection.get_database_backend() == DbBackend::Sqlite {
             // What was committed is safe in the log, which would stay as large as the largest transaction.
@@ -359,14 +355,14 @@ impl BulkLoad {
         // Dropping it rolls it back.
         self.transaction = None;
         let transaction = begin(&self.connection).await?;
-        check(&transaction, self.token, 0).await?;
-        clear(&transaction).await?;
+        mark::check(&transaction, self.token, 0).await?;
+        mark::clear(&transaction).await?;
         transaction.commit().await?;
         migration::complete_search_index(&self.connection).await?;
         let transaction = begin(&self.connection).await?;
-        check(&transaction, self.token, 0).await?;
+        mark::check(&transaction, self.token, 0).await?;
         undo.await;
-        unfinished_import::Entity::delete_by_id(THE_MARK).exec(&transaction).await?;
+        mark::take_away(&transaction).await?;
         transaction.commit().await?;
         let _ = self.connection.close().await;
         Ok(())
@@ -459,7 +455,7 @@ impl BulkLoad {
 
     async fn commit(&mut self) -> Result<(), BulkError> {
         let Some(transaction) = self.transaction.take() else { return Ok(()) };
-        check(&transaction, self.token, std::mem::take(&mut self.rows)).await?;
+        mark::check(&transaction, self.token, std::mem::take(&mut self.rows)).await?;
         self.bytes = 0;
         transaction.commit().await?;
         Ok(())
@@ -485,76 +481,6 @@ async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, D
         .then_some(SqliteTransactionMode::Immediate);
     let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
     connection.begin_with_options(options).await
-}
-
-/// Whether the database is marked as incomplete.
-pub(crate) async fn is_unfinished(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    Ok(unfinished_import::Entity::find_by_id(THE_MARK).one(connection).await?.is_some())
-}
-
-/// Puts our mark where there is nothing, or in the place of that of a load that has broken off.
-async fn claim(connection: &DatabaseConnection, token: i64, now: Timestamp) -> Result<(), BulkError> {
-    let transaction = begin(connection).await?;
-    let mark = unfinished_import::Entity::find_by_id(THE_MARK).lock_exclusive().one(&transaction).await?;
-    if mark.is_some() {
-        clear(&transaction).await?;
-        unfinished_import::Entity::delete_by_id(THE_MARK).exec(&transaction).await?;
-    } else if let Some(table) = occupied(&transaction).await? {
-        return Err(BulkError::NotEmpty(table));
-    } else {
-        // What is left there of messages that are not.
-        search::forget_all(&transaction).await?;
-    }
-    let mark = unfinished_import::ActiveModel {
-        id: Set(THE_MARK),
-        token: Set(token),
-        started_at: Set(now.0),
-        rows: Set(0),
-    };
-    let marked = unfinished_import::Entity::insert(mark).exec_without_returning(&transaction).await;
-    marked.map_err(|error| match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(_)) => BulkError::TakenOver,
-        _ => error.into(),
-    })?;
-    transaction.commit().await?;
-    Ok(())
-}
-
-/// Whether the mark is still ours; it is locked until the transaction ends.
-async fn check(transaction: &DatabaseTransaction, token: i64, rows: usize) -> Result<(), BulkError> {
-    let rows = to_column(u64::try_from(rows).unwrap_or(u64::MAX));
-    let column = unfinished_import::Column::Rows;
-    let ours = unfinished_import::Entity::update_many()
-        .col_expr(column, Expr::col(column).add(rows))
-        .filter(unfinished_import::Column::Id.eq(THE_MARK))
-        .filter(unfinished_import::Column::Token.eq(token))
-        .exec(transaction)
-        .await?;
-    if ours.rows_affected == 1 { Ok(()) } else { Err(BulkError::TakenOver) }
-}
-
-/// Deletes every row.
-async fn clear(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
-    for table in TABLES {
-        let statement = format!("DELETE FROM {table}");
-        transaction.execute_unprepared(&statement).await?;
-    }
-    for statement in FORGET_FILES {
-        transaction.execute_unprepared(statement).await?;
-    }
-    search::forget_all(transaction).await
-}
-
-/// A table that has rows.
-async fn occupied(transaction: &DatabaseTransaction) -> Result<Option<&'static str>, DbErr> {
-    for table in TABLES {
-        let any = format!("SELECT 1 FROM {table} LIMIT 1");
-        let any = Statement::from_string(transaction.get_database_backend(), any);
-        if transaction.query_one_raw(any).await?.is_some() {
-            return Ok(Some(table));
-        }
-    }
-    Ok(None)
 }
 
 /// Statements that gather the planner's statistics.

@@ -1,0 +1,102 @@
+//! The mark of a load: who is at work in a database that nobody else is to use.
+
+use fabric_domain::model::Timestamp;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    EntityTrait, QueryFilter, QuerySelect, SqlErr, Statement,
+};
+
+use super::{BulkError, TABLES, begin};
+use crate::convert::to_column;
+use crate::entity::unfinished_import;
+use crate::search;
+
+/// The key of the only row of `unfinished_imports`.
+const THE_MARK: i64 = 1;
+/// Of the sums of files, the row for everybody stays (`files.rs`).
+const FORGET_FILES: [&str; 2] =
+    ["DELETE FROM file_usage WHERE owner <> ''", "UPDATE file_usage SET bytes = 0 WHERE owner = ''"];
+
+/// Whether the database is marked as incomplete.
+pub(crate) async fn is_unfinished(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    Ok(unfinished_import::Entity::find_by_id(THE_MARK).one(connection).await?.is_some())
+}
+
+/// Puts our mark where there is nothing, or in the place of that of a load that has broken off.
+pub(super) async fn claim(
+    connection: &DatabaseConnection,
+    token: i64,
+    now: Timestamp,
+) -> Result<(), BulkError> {
+    let transaction = begin(connection).await?;
+    let mark = unfinished_import::Entity::find_by_id(THE_MARK).lock_exclusive().one(&transaction).await?;
+    if mark.is_some() {
+        clear(&transaction).await?;
+        take_away(&transaction).await?;
+    } else if let Some(table) = occupied(&transaction).await? {
+        return Err(BulkError::NotEmpty(table));
+    } else {
+        // What is left there of messages that are not.
+        search::forget_all(&transaction).await?;
+    }
+    let mark = unfinished_import::ActiveModel {
+        id: Set(THE_MARK),
+        token: Set(token),
+        started_at: Set(now.0),
+        rows: Set(0),
+    };
+    let marked = unfinished_import::Entity::insert(mark).exec_without_returning(&transaction).await;
+    marked.map_err(|error| match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => BulkError::TakenOver,
+        _ => error.into(),
+    })?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Whether the mark is still ours; it is locked until the transaction ends.
+pub(super) async fn check(
+    transaction: &DatabaseTransaction,
+    token: i64,
+    rows: usize,
+) -> Result<(), BulkError> {
+    let rows = to_column(u64::try_from(rows).unwrap_or(u64::MAX));
+    let column = unfinished_import::Column::Rows;
+    let ours = unfinished_import::Entity::update_many()
+        .col_expr(column, Expr::col(column).add(rows))
+        .filter(unfinished_import::Column::Id.eq(THE_MARK))
+        .filter(unfinished_import::Column::Token.eq(token))
+        .exec(transaction)
+        .await?;
+    if ours.rows_affected == 1 { Ok(()) } else { Err(BulkError::TakenOver) }
+}
+
+/// Deletes every row.
+pub(super) async fn clear(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    for table in TABLES {
+        let statement = format!("DELETE FROM {table}");
+        transaction.execute_unprepared(&statement).await?;
+    }
+    for statement in FORGET_FILES {
+        transaction.execute_unprepared(statement).await?;
+    }
+    search::forget_all(transaction).await
+}
+
+/// A table that has rows.
+async fn occupied(transaction: &DatabaseTransaction) -> Result<Option<&'static str>, DbErr> {
+    for table in TABLES {
+        let any = format!("SELECT 1 FROM {table} LIMIT 1");
+        let any = Statement::from_string(transaction.get_database_backend(), any);
+        if transaction.query_one_raw(any).await?.is_some() {
+            return Ok(Some(table));
+        }
+    }
+    Ok(None)
+}
+
+/// The database is complete, or as empty as before.
+pub(super) async fn take_away(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    unfinished_import::Entity::delete_by_id(THE_MARK).exec(transaction).await.map(drop)
+}
