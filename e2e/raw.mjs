@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Agent, request as httpRequest } from "node:http";
 import WebSocket from "ws";
-import { DEADLINE_MS, withDeadline } from "./harness.mjs";
+import { answerTo, withDeadline } from "./harness.mjs";
 
 const PATH = "/socket.io/?EIO=4";
 const NAMESPACE = "/realtime";
@@ -94,7 +94,7 @@ export class RawPolling {
   constructor(server, { localAddress } = {}) {
     this.server = server;
     this.localAddress = localAddress;
-    this.agent = new Agent({ keepAlive: true });
+    this.agent = new Agent({ keepAlive: false });
     open.add(this);
   }
 
@@ -122,7 +122,25 @@ export class RawPolling {
     return this.#ask("POST", body, headers);
   }
 
+  /** Sends an event and polls until its acknowledgement is there; gives the packets that came. */
+  async ask(ack, name, payload) {
+    const { status } = await this.post(eventPacket(name, JSON.stringify(payload), ack));
+    assert.equal(status, 200);
+    const packets = [];
+    while (!packets.some((packet) => packet.startsWith(`43${NAMESPACE},${ack}[`))) {
+      const { status, text } = await this.poll();
+      assert.equal(status, 200, text);
+      packets.push(...text.split("\u001e"));
+    }
+    return packets;
+  }
+
   #ask(method, body, headers = {}) {
+    // Never asked again for a 503: of a POST nobody knows what became.
+    return answerTo("POST", {}, () => this.#askOnce(method, body, headers));
+  }
+
+  #askOnce(method, body, headers) {
     const { hostname, port } = new URL(this.server.guildUrl);
     const path = `${PATH}&transport=polling${this.sid ? `&sid=${this.sid}` : ""}`;
     const options = { method, hostname, port, path, headers, agent: this.agent, localAddress: this.localAddress };
@@ -136,7 +154,7 @@ export class RawPolling {
       asked.on("error", fail);
       asked.end(body);
     });
-    return withDeadline(answered, `${method} ${path}`, DEADLINE_MS);
+    return withDeadline(answered, `${method} ${path}`);
   }
 
   end() {

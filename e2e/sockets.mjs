@@ -1,7 +1,7 @@
 // Real sockets of the npm client, with a memory: a test asks for what has arrived or waits for it.
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
-import { DEADLINE_MS, withDeadline } from "./harness.mjs";
+import { DEADLINE_MS, eventually, withDeadline } from "./harness.mjs";
 
 const open = new Set();
 
@@ -21,12 +21,25 @@ export function rawSocket(server, { namespace = "/realtime", auth, ...options } 
 
 /** Resolves with how connecting ended: `{connected: true}` or `{error}`. */
 export function outcome(socket) {
+  return eventually("connecting to be decided", () => attempt(socket), ({ error }) => !isTooLate(error));
+}
+
+/** 408: the head of the request took too long, as the machine stood still, and nobody has looked at it. */
+const isTooLate = (error) => `${error?.description?.message ?? error?.description}`.includes("408");
+
+function attempt(socket) {
   const ended = new Promise((done) => {
     socket.once("connect", () => done({ connected: true }));
     socket.once("connect_error", (error) => done({ error }));
   });
   socket.connect();
   return withDeadline(ended, "connect or connect_error");
+}
+
+/** The same, once Center could say whose token it is; until then everybody who is not known is refused. */
+export function decided(socket) {
+  const isDecided = ({ error }) => error?.data?.error !== "center_unavailable";
+  return eventually("Center to be asked", () => outcome(socket), isDecided, { every: 500 });
 }
 
 /** Everything that one socket of a person receives, in order. */
@@ -37,7 +50,7 @@ export class Inbox {
     this.events = [];
     this.waiting = new Set();
     socket.onAny((name, payload) => {
-      this.events.push({ name, payload });
+      this.events.push({ name, payload, at: Date.now() });
       for (const check of this.waiting) check();
     });
   }
@@ -46,7 +59,7 @@ export class Inbox {
   static async connect(person, options = {}) {
     const socket = rawSocket(person.server, { auth: { token: person.token }, ...options });
     const inbox = new Inbox(person, socket);
-    const { error } = await outcome(socket);
+    const { error } = await decided(socket);
     assert.equal(error, undefined, `${person.name} could not connect: ${error?.message}`);
     return inbox;
   }
@@ -58,9 +71,12 @@ export class Inbox {
     return inbox;
   }
 
-  /** Sends an event and gives its acknowledgement. */
+  /** Sends an event and gives its acknowledgement; asks again, where that is harmless, while the database is away. */
   ask(event, payload) {
-    return this.socket.timeout(DEADLINE_MS).emitWithAck(event, payload);
+    const once = () => this.socket.timeout(DEADLINE_MS).emitWithAck(event, payload);
+    const isHarmless = event !== "message.post" || payload?.idempotencyKey !== undefined;
+    const isFinal = (answer) => !isHarmless || answer?.error !== "storage_unavailable";
+    return eventually(`an answer to ${event}`, once, isFinal);
   }
 
   async join(channel, sinceSeq) {

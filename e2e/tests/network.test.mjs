@@ -13,11 +13,13 @@ const ANSWER_TIMEOUT_MS = 3_000;
 
 let server;
 const proxies = [];
+const followers = [];
 
 before(async () => {
   server = await startServer();
 });
 after(async () => {
+  for (const follower of followers) follower.close();
   closeSockets();
   for (const proxy of proxies) proxy.close();
   await stopServer();
@@ -32,6 +34,7 @@ async function newProxy() {
 /** A client as it should be: its own reconnect, joins again on each connect with what it has, drops ids it knows. */
 class Follower {
   constructor(person, proxy, channels, options = {}) {
+    followers.push(this);
     this.person = person;
     this.channels = new Map(channels.map(({ id }) => [id, { lastSeq: 0, ids: new Set(), messages: [] }]));
     this.connects = 0;
@@ -39,15 +42,20 @@ class Follower {
     this.received = 0;
     this.duplicates = 0;
     this.problems = [];
+    this.isClosed = false;
     const auth = { token: person.token };
     const reconnect = { reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 200, timeout: 5_000 };
     this.socket = rawSocket({ guildUrl: proxy.url }, { auth, ...reconnect, ...options });
     this.socket.on("connect", () => this.#joinAll());
-    // Said also of an attempt to connect that was cut.
-    this.socket.on("disconnect", () => (this.disconnects = this.connects));
+    this.socket.on("disconnect", (reason) => {
+      // Said also of an attempt to connect that was cut.
+      this.disconnects = this.connects;
+      // Sent away: what it missed could not be read.
+      if (reason === "io server disconnect") this.#connectSoon();
+    });
     // Refused, not cut: then the client does not try again by itself.
     this.socket.on("connect_error", () => {
-      if (!this.socket.active) setTimeout(() => this.socket.connect(), 100);
+      if (!this.socket.active) this.#connectSoon();
     });
     this.socket.on("message.created", (created) => this.#take(created));
     this.socket.io.on("open", () => this.#endFailedUpgrade(this.socket.io.engine));
@@ -66,14 +74,27 @@ class Follower {
     });
   }
 
+  #connectSoon() {
+    setTimeout(() => {
+      if (!this.isClosed) this.socket.connect();
+    }, 100);
+  }
+
   #joinAll() {
     this.connects += 1;
+    for (const channelId of this.channels.keys()) this.#join(channelId);
+  }
+
+  #join(channelId) {
+    const { connects } = this;
     const { id } = this.socket;
-    for (const [channelId, { lastSeq }] of this.channels) {
-      this.socket.emit("join_channel", { channelId, sinceSeq: lastSeq }, (ack) => {
-        if (!ack.ok) this.problems.push(`joining at ${id}: ${JSON.stringify(ack)}`);
-      });
-    }
+    const again = () => {
+      if (this.socket.connected && this.connects === connects) this.#join(channelId);
+    };
+    this.socket.emit("join_channel", { channelId, sinceSeq: this.channels.get(channelId).lastSeq }, (ack) => {
+      if (ack.error === "storage_unavailable") setTimeout(again, 100);
+      else if (!ack.ok) this.problems.push(`joining at ${id}: ${JSON.stringify(ack)}`);
+    });
   }
 
   #take(created) {
@@ -96,6 +117,7 @@ class Follower {
   }
 
   close() {
+    this.isClosed = true;
     this.socket.close();
   }
 }
@@ -246,6 +268,7 @@ class Agent extends Follower {
     const content = passes ? "/no-reply" : `${this.person.name} in turn ${turn}`;
     for (;;) {
       await new Promise((thought) => setTimeout(thought, 20 + this.random() * 80));
+      if (this.isClosed) return;
       if (!this.socket.connected) continue;
       try {
         const post = { channelId, content, idempotencyKey };
@@ -323,7 +346,9 @@ test(`${AGENTS} agents under ${BLOWS} blows to the network (FABRIC_E2E_SEED=${SE
   for (const agent of agents) agent.stopping = true;
   try {
     for (const channel of discussions) {
-      await eventually("a pause", () => ada.turn(channel), ({ state }) => state === "settled");
+      const { turn } = await eventually("a pause", () => ada.turn(channel), ({ state }) => state === "settled");
+      const isOfTurn = (pushed) => pushed.channelId === channel.id && pushed.turn === turn;
+      await watcher.wait("turn.updated", (pushed) => isOfTurn(pushed) && pushed.state === "settled", "the pause");
     }
     await withDeadline(Promise.all(agents.flatMap(({ answers }) => answers)), "the answers");
     for (const channel of [report, general, ...discussions]) {

@@ -2,7 +2,7 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { DEADLINE_MS, expectStatus, newPeople, request, startServer, stopServer, withDeadline } from "../harness.mjs";
-import { closeSockets, Inbox, outcome, rawSocket, reading, Room } from "../sockets.mjs";
+import { closeSockets, decided, Inbox, outcome, rawSocket, reading, Room } from "../sockets.mjs";
 
 let server, alice, bob, carol, dave;
 
@@ -70,7 +70,7 @@ test("bad, missing and foreign tokens: connect_error invalid_token, never connec
       const socket = rawSocket(server, { auth, transports });
       let connected = false;
       socket.on("connect", () => { connected = true; });
-      const { error } = await outcome(socket);
+      const { error } = await decided(socket);
       assert.equal(error?.data?.error, "invalid_token", `${name}: ${error?.message}`);
       assert.equal(connected, false, name);
       socket.close();

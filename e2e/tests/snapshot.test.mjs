@@ -87,6 +87,8 @@ class Replica {
   load(channelId) {
     if (!this.waiting.has(channelId)) this.waiting.set(channelId, []);
     this.loading = this.loading.then(async () => {
+      // An earlier load of the same channel has ended since.
+      if (!this.waiting.has(channelId)) this.waiting.set(channelId, []);
       const joined = await this.inbox.ask("join_channel", { channelId });
       const state = joined.ok ? await fetchChannel(this.person, channelId) : undefined;
       this.fetched += 1;
@@ -255,7 +257,8 @@ test(`after ${STEPS} random actions (FABRIC_E2E_SEED=${SEED}) whoever applied th
     const answer = await run();
     // Of REST, or of an acknowledgement, which has a code only when it is a refusal.
     const code = [answer?.status, answer?.statusCode, 200].find(Number.isInteger);
-    assert.ok(code < 500, `${name}: ${code} ${answer?.text}`);
+    // "Try again" is an answer, too; whether it was done, everybody sees for themselves.
+    assert.ok(code < 500 || code === 503, `${name}: ${code} ${answer?.text}`);
     done.push(code < 400 ? name : `(${name})`);
     if (code < 400) did.add(name);
   };
