@@ -119,6 +119,8 @@ impl Node {
         })
         .on_connect(|connection, _| give_up_on_the_dead(connection))
         .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(REQUEST_HEAD)
+        .client_disconnect_timeout(LINGERING)
         // Events are small, and an aborted poll is to be noticed when it happens.
         .tcp_nodelay(true)
         .h1_allow_half_closed(false)
@@ -189,6 +191,13 @@ impl std::fmt::Debug for Node {
 /// How long a connection may rest between two requests: longer than proxies and clients let theirs, so that it is they
 /// who close it, and never we while a request is on its way.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a connection may take to send the head of its first request. A client whose machine stands still for some
+/// seconds is no attacker.
+const REQUEST_HEAD: Duration = Duration::from_secs(30);
+
+/// How long what a client is still sending is read after it was refused, so that it gets to see the answer.
+const LINGERING: Duration = Duration::from_secs(5);
 
 /// A peer that takes nothing for this long is gone, whatever it announced.
 const UNACKNOWLEDGED: Duration = Duration::from_mins(1);

@@ -28,6 +28,9 @@ const WORKERS: usize = 2;
 /// How long a connection may rest between two requests: longer than proxies and clients let theirs, so that it is they
 /// who close it, and never we while a request is on its way.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a connection may take to send the head of its first request. A client whose machine stands still for some
+/// seconds is no attacker.
+const REQUEST_HEAD: Duration = Duration::from_secs(30);
 
 impl Center {
     /// Binds the socket; the returned server runs when it is awaited or spawned. The address has the port that the
@@ -39,6 +42,7 @@ impl Center {
             .workers(WORKERS)
             .tcp_nodelay(true)
             .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(REQUEST_HEAD)
             .disable_signals()
             .shutdown_timeout(SHUTDOWN_SECONDS)
             .bind((self.settings().bind, self.settings().port))?;

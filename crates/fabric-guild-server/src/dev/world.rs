@@ -28,6 +28,8 @@ use crate::system::{SystemClock, SystemEntropy};
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// How often the demo channels are tried.
+const TRIES: u32 = 4;
 /// How long agents may take until they are in their channels.
 const AGENTS_READY: Duration = Duration::from_secs(30);
 
@@ -116,7 +118,7 @@ impl World {
         let mut world =
             Self { center_url, guild_url, system_key, center: center_handle, node, agents: Vec::new() };
         let ids: Vec<UserId> = agents.iter().map(|(_, id)| id.clone()).collect();
-        ensure_channels(&world.sign_in().await?, &person, &ids).await?;
+        world.ensure_channels(&person, &ids).await?;
         if !options.no_agents {
             let connection = fabric_client::Center::new(&world.center_url)?;
             for ((agent, _), key) in agents.iter().zip(&keys.agents) {
@@ -138,6 +140,24 @@ impl World {
             tokio::time::timeout(AGENTS_READY, ready).await.map_err(|_| "the demo agents do not connect")?;
         }
         Ok(world)
+    }
+
+    /// On a machine that has much to do just then, Center may be too slow for the guild once.
+    async fn ensure_channels(&self, person: &UserId, agents: &[UserId]) -> Result<(), Failure> {
+        let mut tries = 1;
+        loop {
+            let done = ensure_channels(&self.sign_in().await?, person, agents).await;
+            let may_pass = |error: &Failure| {
+                error.downcast_ref::<fabric_client::Error>().is_some_and(fabric_client::Error::is_transient)
+            };
+            match done {
+                Err(error) if may_pass(&error) && tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// The person's client.
