@@ -4,7 +4,7 @@
 //! On `MySQL` and `PostgreSQL` its words are a column of it; on `SQLite` they are in the table `search_words`, by
 //! that number. They are written in the transaction that writes the message.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use fabric_domain::model::{ChannelId, Message, MessageId};
@@ -100,22 +100,26 @@ pub(crate) async fn search(
     if matches!(&channels, Channels::Named(channels) if channels.is_empty()) {
         return Ok(Some(Vec::new()));
     }
-    let mut ids = Vec::new();
     let newest = match backend {
         // Its index gives what it finds from the newest on.
         DbBackend::Sqlite => None,
         DbBackend::Postgres => Some(Reach::Newest),
         _ => newest_from(db, search.channel.as_ref(), before).await?.map(Reach::From),
     };
+    let limit = usize::try_from(search.limit).unwrap_or(usize::MAX);
+    // By their numbers, of which the greatest are wanted.
+    let mut found = BTreeMap::new();
     if let Some(newest) = newest {
-        ids = message_ids(db, statement(backend, search, &channels, before, newest)).await?;
+        found = find(db, statement(backend, search, &channels, before, newest)).await?;
     }
-    if ids.len() < usize::try_from(search.limit).unwrap_or(usize::MAX) {
-        ids = message_ids(db, statement(backend, search, &channels, before, Reach::All)).await?;
+    if found.len() < limit {
+        // To what is there already: InnoDB's index may not yet have a message that has just been committed.
+        found.extend(find(db, statement(backend, search, &channels, before, Reach::All)).await?);
     }
-    if ids.is_empty() {
+    if found.is_empty() {
         return Ok(Some(Vec::new()));
     }
+    let ids: Vec<String> = found.into_values().rev().take(limit).collect();
     let rows = message::Entity::find().filter(message::Column::Id.is_in(&ids)).all(db).await?;
     let messages = files::messages(db, rows).await?;
     let mut messages: HashMap<String, Message> =
@@ -123,9 +127,11 @@ pub(crate) async fn search(
     Ok(Some(ids.iter().filter_map(|id| messages.remove(id)).collect()))
 }
 
-async fn message_ids(db: &impl ConnectionTrait, statement: Statement) -> Result<Vec<String>, Fault> {
+/// The ids of messages by their numbers.
+async fn find(db: &impl ConnectionTrait, statement: Statement) -> Result<BTreeMap<i64, String>, Fault> {
     let rows = db.query_all_raw(statement).await?;
-    Ok(rows.iter().map(|row| row.try_get("", "message_id")).collect::<Result<_, _>>()?)
+    let found = rows.iter().map(|row| Ok((row.try_get("", "number")?, row.try_get("", "message_id")?)));
+    Ok(found.collect::<Result<_, DbErr>>()?)
 }
 
 /// How far a search goes back.
@@ -233,7 +239,7 @@ fn statement(
         // The words first: `SQLite` does not reorder a cross join.
         DbBackend::Sqlite => Sql::new(
             format!(
-                "SELECT message_id FROM search_words CROSS JOIN search_documents \
+                "SELECT number, message_id FROM search_words CROSS JOIN search_documents \
                  ON search_documents.number = search_words.rowid CROSS {joined} \
                  WHERE search_words MATCH ? AND search_words.rowid < ?"
             ),
@@ -241,7 +247,7 @@ fn statement(
         ),
         DbBackend::Postgres if reach == Reach::Newest => {
             let newest = newest("*", channel.is_some());
-            let mut sql = Sql::new(format!("SELECT message_id FROM ({newest}"), [before.into()]);
+            let mut sql = Sql::new(format!("SELECT number, message_id FROM ({newest}"), [before.into()]);
             sql.push("", channel.as_ref().map(|channel| channel.as_str().into()));
             let found = format!(") AS found {joined} WHERE words @@ CAST(? AS tsquery)");
             sql.push(&found, [user, asked.into()]);
@@ -253,14 +259,14 @@ fn statement(
             format!(
                 "WITH found AS MATERIALIZED (SELECT number, message_id, channel_id, author \
                  FROM search_documents WHERE words @@ CAST(? AS tsquery) AND number < ?) \
-                 SELECT message_id FROM found {joined} WHERE 1 = 1"
+                 SELECT number, message_id FROM found {joined} WHERE 1 = 1"
             ),
             [asked.into(), before.into(), user],
         ),
         _ if let Reach::From(oldest) = reach => {
             let mut sql = Sql::new(
                 format!(
-                    "SELECT STRAIGHT_JOIN message_id FROM search_documents {joined} \
+                    "SELECT STRAIGHT_JOIN number, message_id FROM search_documents {joined} \
                      WHERE number < ? AND number >= ?"
                 ),
                 [user, before.into(), oldest.into()],
@@ -277,7 +283,7 @@ fn statement(
         }
         _ => Sql::new(
             format!(
-                "SELECT message_id FROM search_documents {joined} \
+                "SELECT number, message_id FROM search_documents {joined} \
                  WHERE MATCH (words) AGAINST (? IN BOOLEAN MODE) AND number < ?"
             ),
             [user, asked.into(), before.into()],
