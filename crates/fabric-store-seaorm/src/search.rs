@@ -113,7 +113,8 @@ pub(crate) async fn search(
         found = find(db, statement(backend, search, &channels, before, newest)).await?;
     }
     if found.len() < limit {
-        // To what is there already: InnoDB's index may not yet have a message that has just been committed.
+        // Beside what is there already: while InnoDB writes its cache of new words down, which takes it a second or
+        // two after some megabytes, nothing in there is found.
         found.extend(find(db, statement(backend, search, &channels, before, Reach::All)).await?);
     }
     if found.is_empty() {
