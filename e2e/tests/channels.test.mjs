@@ -1,7 +1,7 @@
 // Channels: making, changing, and who is in them.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { expectError, expectStatus, newPeople, request, startServer, stopServer } from "../harness.mjs";
+import { expectError, expectStatus, newPeople, request, startServer, stopServer, SYSTEM_USER } from "../harness.mjs";
 import { closeSockets, Inbox } from "../sockets.mjs";
 
 const X_TYPES = ["general", "work", "report", "discuss", "triage", "custom", "dm", "announce"];
@@ -172,4 +172,18 @@ test("every answer has a request id, taken over when it is sane", async () => {
   assert.equal(expectError(await ask("my-request-7"), 401).requestId, "my-request-7");
   const long = expectError(await ask("x".repeat(5_000)), 401);
   assert.ok(long.requestId.length < 300);
+});
+
+test("a method that a route does not know is answered with those that it knows, and health is known to HEAD", async () => {
+  const ask = (method, path) => fetch(`${server.guildUrl}/api${path}`, { method, headers: { origin: "https://x.test" } });
+  const refused = await ask("DELETE", "/channels");
+  assert.deepEqual([refused.status, refused.headers.get("allow")], [405, "GET, POST"]);
+  assert.equal((await refused.json()).requestId, refused.headers.get("x-request-id"));
+  assert.match(refused.headers.get("access-control-expose-headers"), /x-request-id/);
+  for (const path of ["/healthz", "/readyz"]) assert.equal((await ask("HEAD", path)).status, 200);
+});
+
+test("the guild itself cannot be a member", async () => {
+  const members = { memberUserIds: [SYSTEM_USER], guildId: server.nodeId, name: "odd", xType: "discuss" };
+  expectError(await alice.ask("POST", "/channels", members), 400, "validation_failed");
 });

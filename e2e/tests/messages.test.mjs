@@ -93,6 +93,8 @@ test("pages: the newest by default, ascending; bounds and limit as asked", async
   assert.deepEqual(page, { seqFrom: 5, seqTo: 7, limit: 3, lastSeq: 12, nextExpectedSeq: 8, hasMore: true });
   const { page: last } = await bob.get(messagesOf(channel, "?seqFrom=10&limit=3"));
   assert.deepEqual([last.hasMore, last.nextExpectedSeq, last.limit], [false, 13, 3]);
+  const next = async (query) => (await bob.get(messagesOf(channel, query))).page.nextExpectedSeq;
+  assert.deepEqual([await next("?seqTo=0"), await next("?seqFrom=5&seqTo=3"), await next("?seqFrom=50")], [1, 5, 13]);
   assert.equal((await bob.get(messagesOf(channel))).page.limit, 50);
   for (const query of ["?limit=0", "?limit=201", "?limit=x", "?seqFrom=-1", "?seqTo=x"]) {
     expectError(await bob.ask("GET", messagesOf(channel, query)), 400);
