@@ -1,7 +1,8 @@
 //! The events of a guild's sockets (spec/4).
 
-use fabric_domain::model::{ChannelId, MessageId, PresenceStatus, Seq, UserId, XType};
-use fabric_domain::rules::delivery::{DeliveryPlan, WakeReason};
+use fabric_domain::model::{
+    ChannelId, DeliveryPlan, MessageId, PresenceStatus, Seq, UserId, WakeReason, XType,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::IsoTime;

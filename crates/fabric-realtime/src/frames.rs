@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actix_socketio::Outgoing;
 use fabric_api::guild;
 use fabric_api::realtime::{MessageCreated, NAMESPACE, Wake, event};
-use fabric_domain::model::{ChannelId, Message, Seq, UserId, XType};
-use fabric_domain::rules::delivery::{Delivery, DeliveryPlan, WakeReason};
+use fabric_domain::model::{ChannelId, Delivery, DeliveryPlan, Message, Seq, UserId, WakeReason, XType};
 use serde::Serialize;
 
 /// Where a message stands, and whether this version of it wakes.

@@ -2,7 +2,7 @@
 //! compares.
 
 use actix_socketio::DisconnectReason;
-use fabric_domain::rules::delivery::WakeReason;
+use fabric_domain::model::WakeReason;
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,

@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Channel, ChannelId, Member, Message, PostOutcome, Revision, Timestamp, TurnRecord, UserId, WakeDebt,
-    XType,
+    Channel, ChannelId, DeliveryPlan, Member, Message, PostOutcome, Revision, Timestamp, TurnRecord, UserId,
+    WakeDebt, XType,
 };
-use crate::rules::delivery::DeliveryPlan;
 
 /// Which earlier answer a retried request stands for: unique per caller, route and key (spec/3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

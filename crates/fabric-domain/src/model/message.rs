@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Attachment, ChannelId, GuildId, MessageId, Seq, Timestamp, UserId};
-use crate::rules::command::Command;
 
 /// A stored message. Whether it woke anybody is not part of it (spec/2 section 1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,15 +64,6 @@ pub enum AckCause {
     /// The active speaker left the rotation.
     #[serde(rename = "moved_to_bypass")]
     MovedToBypass,
-}
-
-impl From<Command> for AckCause {
-    fn from(command: Command) -> Self {
-        match command {
-            Command::NoReply => Self::NoReply,
-            Command::ForceProceed => Self::ForceProceed,
-        }
-    }
 }
 
 /// A former text of an edited or deleted message.

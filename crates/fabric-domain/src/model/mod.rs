@@ -2,6 +2,7 @@
 
 mod change;
 mod channel;
+mod delivery;
 mod file;
 mod ids;
 mod message;
@@ -14,6 +15,7 @@ pub use channel::{
     AgentMentions, Channel, ChannelAggregate, ChannelSettings, ChannelSummary, Member, SettingsPatch,
     TurnRecord, UnknownXType, XType,
 };
+pub use delivery::{Delivery, DeliveryPlan, WakeReason};
 pub use file::{Attachment, File, FileName, FileRules, FileState, MediaType, Quota, Shelf, Usage};
 pub use ids::{ChannelId, FileId, GuildId, MessageId, Seq, Timestamp, UserId};
 pub use message::{Ack, AckCause, CommandOutcome, Message, PostOutcome, Rejection, Revision};

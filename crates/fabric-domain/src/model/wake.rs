@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::UserId;
-use crate::rules::delivery::WakeReason;
+use super::{UserId, WakeReason};
 
 /// To whom the wake of one message is owed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

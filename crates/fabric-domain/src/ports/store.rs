@@ -13,9 +13,8 @@ use thiserror::Error;
 use super::{FileStore, SearchStore};
 use crate::model::{
     Change, Channel, ChannelAggregate, ChannelId, ChannelSummary, Event, FileId, IdempotencySlot, Member,
-    Message, MessageId, Presence, Refusal, Revision, Seq, Timestamp, TurnRecord, UserId,
+    Message, MessageId, Presence, Refusal, Revision, Seq, Timestamp, TurnRecord, UserId, WakeReason,
 };
-use crate::rules::delivery::WakeReason;
 
 /// The store failed. Nothing was written; but see [`StoreError::Unavailable`].
 #[derive(Debug, Error)]

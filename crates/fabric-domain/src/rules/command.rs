@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::XType;
+use crate::model::{AckCause, XType};
 
 /// A command of the turn engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +36,15 @@ impl Command {
             "/no-reply" => Some(Self::NoReply),
             "/force-proceed" => Some(Self::ForceProceed),
             _ => None,
+        }
+    }
+}
+
+impl From<Command> for AckCause {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::NoReply => Self::NoReply,
+            Command::ForceProceed => Self::ForceProceed,
         }
     }
 }

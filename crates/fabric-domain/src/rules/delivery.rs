@@ -2,45 +2,10 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
-
 use super::turn::{Speaker, TurnState};
-use crate::model::{Author, Creditors, Member, PresenceStatus, UserId, WakeDebt, XType};
-
-/// Why somebody is woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WakeReason {
-    /// The rotation came to them.
-    Turn,
-    /// They were mentioned.
-    Mention,
-    /// They are on duty in a `triage` channel.
-    OnDuty,
-    /// They listen in a `custom` channel.
-    Listener,
-    /// A `general` message without mentions wakes everybody.
-    General,
-    /// A `dm` wakes everybody.
-    Dm,
-    /// A system post was meant for them.
-    Targeted,
-}
-
-impl WakeReason {
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Turn => "turn",
-            Self::Mention => "mention",
-            Self::OnDuty => "on_duty",
-            Self::Listener => "listener",
-            Self::General => "general",
-            Self::Dm => "dm",
-            Self::Targeted => "targeted",
-        }
-    }
-}
+use crate::model::{
+    Author, Creditors, Delivery, DeliveryPlan, Member, PresenceStatus, UserId, WakeDebt, WakeReason, XType,
+};
 
 impl From<Speaker<'_>> for WakeReason {
     fn from(speaker: Speaker<'_>) -> Self {
@@ -49,18 +14,6 @@ impl From<Speaker<'_>> for WakeReason {
             Speaker::Mentioned(_) => Self::Mention,
         }
     }
-}
-
-/// How one recipient gets a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Delivery {
-    /// Sent with `wakeup: true`.
-    Wake(WakeReason),
-    /// Sent with `wakeup: false`.
-    Observe,
-    /// Not sent.
-    Skip,
 }
 
 /// What the decision looks at. The turn is the one **after** the message's transition.
@@ -78,41 +31,6 @@ pub struct Delivered<'a> {
     pub is_ack: bool,
     /// Center's admin.
     pub admin: Option<&'a UserId>,
-}
-
-/// The decision for every recipient of one message.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryPlan {
-    /// Members, and the admin of a `triage` channel who is none. At most one entry a user.
-    pub recipients: Vec<(UserId, Delivery)>,
-    /// The admin who observes a `triage` without being a member: reached on every socket, since there is no
-    /// membership by which they would have joined.
-    pub outside_observer: Option<UserId>,
-    /// Whether participants who are no members but have joined a public channel's room observe it.
-    pub others_observe: bool,
-    /// The turn with which the active speaker is woken.
-    pub turn: Option<u64>,
-    /// When that turn lapses.
-    pub deadline: Option<crate::model::Timestamp>,
-    /// Consecutive messages by agents up to and including this one; 0 for a human's.
-    pub hop: u32,
-    /// How many more of them may wake anybody; `None` where there is no budget.
-    pub budget_left: Option<u32>,
-}
-
-impl DeliveryPlan {
-    /// How this user gets the message; `None` for those who are neither members nor named.
-    pub fn of(&self, user: &UserId) -> Option<Delivery> {
-        self.recipients.iter().find(|(recipient, _)| recipient == user).map(|(_, delivery)| *delivery)
-    }
-
-    /// Everybody who is woken.
-    pub fn woken(&self) -> impl Iterator<Item = (&UserId, WakeReason)> {
-        self.recipients.iter().filter_map(|(user, delivery)| match delivery {
-            Delivery::Wake(reason) => Some((user, *reason)),
-            Delivery::Observe | Delivery::Skip => None,
-        })
-    }
 }
 
 /// What of a plan is owed until a live socket has got it (spec/2 section 8). Where members speak in turn the

@@ -7,11 +7,11 @@ use super::messages::{self, RequestKey};
 use super::{Guild, ServiceError};
 use crate::model::{
     Ack, AckCause, Author, Caller, Change, ChannelAggregate, ChannelId, ChannelSettings, CommandOutcome,
-    Event, Message, MessageId, PostOutcome, Refusal, Seq, Timestamp, TurnRecord, UserId,
+    DeliveryPlan, Event, Message, MessageId, PostOutcome, Refusal, Seq, Timestamp, TurnRecord, UserId,
 };
 use crate::ports::Scope;
 use crate::rules::command::Command;
-use crate::rules::delivery::{self, Delivered, DeliveryPlan};
+use crate::rules::delivery::{self, Delivered};
 use crate::rules::turn::{Effect, Input, Seed, TurnState};
 
 impl TurnRecord {

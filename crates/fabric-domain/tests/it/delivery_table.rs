@@ -1,8 +1,10 @@
 //! The table of spec/2 section 1, cell by cell: every channel type, every author, with and without
 //! mentions, ordinary and system posts, for every kind of member.
 
-use fabric_domain::model::{Author, Caller, Member, PresenceStatus, UserId, UserKind, XType};
-use fabric_domain::rules::delivery::{self, Delivered, Delivery, DeliveryPlan, WakeReason};
+use fabric_domain::model::{
+    Author, Caller, Delivery, DeliveryPlan, Member, PresenceStatus, UserId, UserKind, WakeReason, XType,
+};
+use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::turn::{Input, Seat, Seed, TurnState};
 
 /// The columns are members: `plain` is nothing special, `named` is mentioned where the row says so,

@@ -5,8 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use fabric_client::agent::{Agent, Failure, Reply, Woken};
-use fabric_domain::model::{ChannelId, UserId, XType};
-use fabric_domain::rules::delivery::WakeReason;
+use fabric_domain::model::{ChannelId, UserId, WakeReason, XType};
 
 use super::settings::Person;
 

@@ -6,9 +6,8 @@
 use fabric_domain::model::{
     Ack, AckCause, AgentMentions, Attachment, Channel, ChannelId, ChannelSettings, CommandOutcome, Creditors,
     FileId, GuildId, IdempotencySlot, Message, MessageId, PostOutcome, Presence, PresenceStatus, Rejection,
-    Seq, Timestamp, TurnRecord, UserId, WakeDebt, XType,
+    Seq, Timestamp, TurnRecord, UserId, WakeDebt, WakeReason, XType,
 };
-use fabric_domain::rules::delivery::WakeReason;
 use fabric_domain::rules::turn::{RoundEvent, TurnState};
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fabric_domain::model::{Rejection, UserId};
-use fabric_domain::rules::delivery::WakeReason;
+use fabric_domain::model::{Rejection, UserId, WakeReason};
 use fabric_domain::rules::turn::{Act, TurnState};
 
 use super::parse::Cast;

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use fabric_domain::model::{Author, Caller, Member, PresenceStatus, UserId, UserKind};
+use fabric_domain::model::{Author, Caller, Delivery, Member, PresenceStatus, UserId, UserKind, WakeReason};
 use fabric_domain::rules::command::Command;
-use fabric_domain::rules::delivery::{self, Delivered, Delivery, WakeReason};
+use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::mention;
 use fabric_domain::rules::turn::{Effect, Input, Seat, Seed, Speaker, TurnState};
 

@@ -6,9 +6,9 @@ mod posting;
 mod turns;
 
 use fabric_domain::model::{
-    Author, Caller, ChannelId, Commit, Event, Message, PostOutcome, SettingsPatch, UserId, XType,
+    Author, Caller, ChannelId, Commit, Delivery, DeliveryPlan, Event, Message, PostOutcome, SettingsPatch,
+    UserId, XType,
 };
-use fabric_domain::rules::delivery::{Delivery, DeliveryPlan};
 use fabric_domain::services::{CreateChannel, Post, ServiceError};
 use fabric_testkit::TestGuild;
 
