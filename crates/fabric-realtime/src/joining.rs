@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use fabric_api::guild::{Message, TurnView};
 use fabric_api::realtime::{JoinAck, JoinChannel, Wake};
-use fabric_domain::model::{ChannelAggregate, DeliveryPlan, Seq, UserId};
+use fabric_domain::decisions::ChannelAggregate;
+use fabric_domain::model::{DeliveryPlan, Seq, UserId};
 use fabric_domain::ports::SeqRange;
 use fabric_domain::services::ServiceError;
 use serde_json::Value;

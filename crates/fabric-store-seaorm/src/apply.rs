@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::{Change, ChannelAggregate, Commit, IdempotencySlot, NewChannel};
 use fabric_domain::model::{
-    Change, Channel, ChannelAggregate, ChannelId, Commit, File, IdempotencySlot, Member, PostOutcome,
-    Presence, Quota, Revision, Seq, Timestamp, UserId,
+    Channel, ChannelId, File, Member, PostOutcome, Presence, Quota, Revision, Seq, Timestamp, UserId,
 };
-use fabric_domain::ports::{Decide, NewChannel, Scope, SettledWakes};
+use fabric_domain::ports::{Decide, Scope, SettledWakes};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement,

@@ -9,9 +9,10 @@
 
 mod mark;
 
+use fabric_domain::decisions::{IdempotencySlot, TurnRecord};
 use fabric_domain::model::{
-    Attachment, Channel, ChannelId, File, IdempotencySlot, Message, MessageId, PostOutcome, Presence,
-    Revision, Seq, Timestamp, TurnRecord, UserId, WakeDebt,
+    Attachment, Channel, ChannelId, File, Message, MessageId, PostOutcome, Presence, Revision, Seq,
+    Timestamp, UserId, WakeDebt,
 };
 use fabric_domain::ports::StoreError;
 use sea_orm::{

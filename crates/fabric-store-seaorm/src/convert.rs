@@ -1,8 +1,9 @@
 //! Between rows and the domain's types.
 
+use fabric_domain::decisions::{IdempotencySlot, TurnRecord};
 use fabric_domain::model::{
-    Ack, Channel, ChannelId, IdempotencySlot, Member, Message, MessageId, PostOutcome, Presence,
-    PresenceStatus, Revision, Seq, Timestamp, TurnRecord, UserId, WakeDebt,
+    Ack, Channel, ChannelId, Member, Message, MessageId, PostOutcome, Presence, PresenceStatus, Revision,
+    Seq, Timestamp, UserId, WakeDebt,
 };
 use sea_orm::ActiveValue::Set;
 use serde::Serialize;

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use fabric_domain::model::{
-    ChannelAggregate, ChannelId, ChannelSummary, IdempotencySlot, Member, Message, MessageId, Presence,
-    PriorAnswer, Revision, Timestamp, UserId,
-};
+use fabric_domain::decisions::{ChannelAggregate, ChannelSummary, IdempotencySlot, PriorAnswer};
+use fabric_domain::model::{ChannelId, Member, Message, MessageId, Presence, Revision, Timestamp, UserId};
 use fabric_domain::ports::{Scope, SeqRange, fitting};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fabric_domain::model::{ChannelId, Event, MessageId};
+use fabric_domain::decisions::Event;
+use fabric_domain::model::{ChannelId, MessageId};
 use fabric_domain::ports::Scope;
 use sea_orm::{DatabaseConnection, TransactionTrait};
 use tokio::time::{sleep, timeout};

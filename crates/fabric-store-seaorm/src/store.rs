@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fabric_domain::model::{
-    Change, ChannelAggregate, ChannelId, ChannelSummary, Message, MessageId, Presence, Revision, Seq,
-    Timestamp, UserId,
-};
+use fabric_domain::decisions::{Change, ChannelAggregate, ChannelSummary, NewChannel};
+use fabric_domain::model::{ChannelId, Message, MessageId, Presence, Revision, Seq, Timestamp, UserId};
 use fabric_domain::ports::{
-    ChannelStore, Clock, Decide, MessageStore, NewChannel, OwedWake, PresenceStore, Publisher, Scope, Search,
+    ChannelStore, Clock, Decide, MessageStore, OwedWake, PresenceStore, Publisher, Scope, Search,
     SearchStore, SeqRange, SettledWakes, StoreError, UpdateError,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};

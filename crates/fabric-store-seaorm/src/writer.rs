@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fabric_domain::model::Change;
+use fabric_domain::decisions::Change;
 use fabric_domain::ports::{Publisher, StoreError, UpdateError};
 use futures_util::FutureExt as _;
 use sea_orm::{

@@ -20,9 +20,10 @@ mod wakes;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fabric_domain::decisions::{ChannelSummary, Commit, Event};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, ChannelSummary, Commit, Event, Message, PostOutcome, PresenceStatus, Refusal,
-    Seq, SettingsPatch, UserId, XType,
+    Author, Caller, ChannelId, Message, PostOutcome, PresenceStatus, Refusal, Seq, SettingsPatch, UserId,
+    XType,
 };
 use fabric_domain::ports::{Scope, SeqRange, Store};
 use fabric_domain::services::{ChannelPatch, CreateChannel, Post, RequestKey, ServiceError};

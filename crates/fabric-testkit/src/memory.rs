@@ -7,13 +7,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fabric_domain::decisions::{
+    Change, ChannelAggregate, ChannelSummary, Commit, IdempotencySlot, NewChannel, PriorAnswer, TurnRecord,
+};
 use fabric_domain::model::{
-    Change, Channel, ChannelAggregate, ChannelId, ChannelSummary, Commit, IdempotencySlot, Member, Message,
-    MessageId, Presence, PriorAnswer, Revision, Seq, Timestamp, TurnRecord, UserId, WakeDebt,
+    Channel, ChannelId, Member, Message, MessageId, Presence, Revision, Seq, Timestamp, UserId, WakeDebt,
 };
 use fabric_domain::ports::{
-    ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, NewChannel, OwedWake, PresenceStore, Publisher,
-    Scope, SeqRange, SettledWakes, StoreError, UpdateError, fitting,
+    ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, OwedWake, PresenceStore, Publisher, Scope, SeqRange,
+    SettledWakes, StoreError, UpdateError, fitting,
 };
 use tokio::sync::Mutex;
 

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use fabric_domain::model::{ChannelId, Commit, FileId, MessageId, Presence, Timestamp, UserId};
+use fabric_domain::decisions::Commit;
+use fabric_domain::model::{ChannelId, FileId, MessageId, Presence, Timestamp, UserId};
 use fabric_domain::ports::{Clock, Entropy, Online, Publisher};
 use fabric_domain::rules::turn::Seed;
 use parking_lot::Mutex;

@@ -1,8 +1,9 @@
 //! Channels on the wire.
 
+use fabric_domain::decisions::{ChannelSummary, TurnRecord};
 use fabric_domain::model::{
-    AgentMentions, Channel, ChannelId, ChannelSettings, ChannelSummary, GuildId, PresenceStatus, Seq,
-    SettingsPatch, TurnRecord, UserId, XType,
+    AgentMentions, Channel, ChannelId, ChannelSettings, GuildId, PresenceStatus, Seq, SettingsPatch, UserId,
+    XType,
 };
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! The turn of a channel, as anyone in it may see it (spec/2 section 10).
 
-use fabric_domain::model::{ChannelId, Seq, TurnRecord, UserId};
+use fabric_domain::decisions::TurnRecord;
+use fabric_domain::model::{ChannelId, Seq, UserId};
 use fabric_domain::rules::turn::Act;
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Channels, their members and everything that one write needs to see of them.
+//! Channels, their settings and their members.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{
-    ChannelId, File, GuildId, Message, PostOutcome, PresenceStatus, PriorAnswer, Seq, Timestamp, UserId,
-};
-use crate::rules::turn::TurnState;
+use super::{ChannelId, GuildId, PresenceStatus, Seq, Timestamp, UserId};
 
 /// The type of a channel: decides who is woken (spec/2 section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -199,66 +196,4 @@ pub struct Member {
     pub wake_mapped: bool,
     /// What they last said of themselves.
     pub presence: PresenceStatus,
-}
-
-/// The stored turn of a `discuss` or `work` channel: the engine's state and when it last moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TurnRecord {
-    /// The engine's state.
-    pub state: TurnState,
-    /// When the active speaker got the turn; `None` while idle.
-    pub since: Option<Timestamp>,
-    /// When the turn lapses; `None` while idle or without a time-out.
-    pub deadline: Option<Timestamp>,
-    /// The message that last woke the active speaker; it is sent again when they come back.
-    pub wake_seq: Option<Seq>,
-}
-
-/// A channel as one write sees it: loaded under the store's lock, so the rules never see half a state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChannelAggregate {
-    /// The row.
-    pub channel: Channel,
-    /// All members, in the order in which they came.
-    pub members: Vec<Member>,
-    /// Present exactly when [`XType::has_turns`].
-    pub turn: Option<TurnRecord>,
-    /// The message that the write is about (edit, delete, reply), where it is one of this channel.
-    pub message: Option<Message>,
-    /// Of the files that the write wants to attach, those that there are.
-    pub files: Vec<File>,
-    /// The answer that was already given for the write's idempotency key.
-    pub prior: Option<PriorAnswer>,
-}
-
-impl ChannelAggregate {
-    /// Whether this user is a member.
-    pub fn is_member(&self, user: &UserId) -> bool {
-        self.members.iter().any(|member| member.user_id == *user)
-    }
-
-    /// Whether this user takes part: a member, or anybody where the channel is public (spec/1).
-    pub fn is_participant(&self, user: &UserId) -> bool {
-        self.channel.is_public || self.is_member(user)
-    }
-
-    /// The answer that was already given to the same request.
-    pub fn prior_outcome(&self) -> Option<&PostOutcome> {
-        self.prior.as_ref().map(|prior| &prior.outcome)
-    }
-}
-
-/// A channel as a list shows it to one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChannelSummary {
-    /// The row.
-    pub channel: Channel,
-    /// How many members it has.
-    pub member_count: u64,
-    /// Whether the asking user is one.
-    pub is_member: bool,
-    /// Messages after the asking user's read marker.
-    pub unread_count: u64,
-    /// Its turn, where members speak in turn.
-    pub turn: Option<TurnRecord>,
 }

@@ -1,6 +1,5 @@
 //! The nouns of Fabric (glossary: spec/1). Values are parsed at the edge and trusted from then on.
 
-mod change;
 mod channel;
 mod delivery;
 mod file;
@@ -10,11 +9,7 @@ mod refusal;
 mod user;
 mod wake;
 
-pub use change::{Change, Commit, Event, IdempotencySlot, PriorAnswer};
-pub use channel::{
-    AgentMentions, Channel, ChannelAggregate, ChannelSettings, ChannelSummary, Member, SettingsPatch,
-    TurnRecord, UnknownXType, XType,
-};
+pub use channel::{AgentMentions, Channel, ChannelSettings, Member, SettingsPatch, UnknownXType, XType};
 pub use delivery::{Delivery, DeliveryPlan, WakeReason};
 pub use file::{Attachment, File, FileName, FileRules, FileState, MediaType, Quota, Shelf, Usage};
 pub use ids::{ChannelId, FileId, GuildId, MessageId, Seq, Timestamp, UserId};

@@ -29,8 +29,8 @@ pub use publisher::Publisher;
 pub use search::MockSearchStore;
 pub use search::{Reader, Search, SearchStore};
 pub use store::{
-    ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, NewChannel, OwedWake, PAGE_BYTES, PresenceStore,
-    Scope, SeqRange, SettledWakes, Store, StoreError, UpdateError, fitting,
+    ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, OwedWake, PAGE_BYTES, PresenceStore, Scope, SeqRange,
+    SettledWakes, Store, StoreError, UpdateError, fitting,
 };
 #[cfg(feature = "mocks")]
 pub use store::{MockChannelStore, MockMessageStore, MockPresenceStore};

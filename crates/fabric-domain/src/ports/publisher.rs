@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use crate::model::{Commit, Presence};
+use crate::decisions::Commit;
+use crate::model::Presence;
 
 /// Takes committed events and brings them to whom they concern.
 ///

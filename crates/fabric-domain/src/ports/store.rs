@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::{FileStore, SearchStore};
+use crate::decisions::{Change, ChannelAggregate, ChannelSummary, IdempotencySlot, NewChannel};
 use crate::model::{
-    Change, Channel, ChannelAggregate, ChannelId, ChannelSummary, Event, FileId, IdempotencySlot, Member,
-    Message, MessageId, Presence, Refusal, Revision, Seq, Timestamp, TurnRecord, UserId, WakeReason,
+    ChannelId, FileId, Message, MessageId, Presence, Refusal, Revision, Seq, Timestamp, UserId, WakeReason,
 };
 
 /// The store failed. Nothing was written; but see [`StoreError::Unavailable`].
@@ -66,19 +66,6 @@ impl Scope {
 /// A pure decision: sees the channel under the store's lock and says what to write. It may be called
 /// again (after a conflict), and must then depend on nothing but its argument.
 pub type Decide = Arc<dyn Fn(&ChannelAggregate) -> Result<Change, Refusal> + Send + Sync>;
-
-/// A channel to be created.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewChannel {
-    /// The row, at version 1.
-    pub channel: Channel,
-    /// Its members, the creator among them.
-    pub members: Vec<Member>,
-    /// Present exactly when the type has turns.
-    pub turn: Option<TurnRecord>,
-    /// What to publish once it is committed.
-    pub events: Vec<Event>,
-}
 
 /// A wake that somebody has not got yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

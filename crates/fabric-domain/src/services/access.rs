@@ -3,7 +3,8 @@
 //! What the caller may not see answers as what does not exist; what they may see but not do is refused
 //! with its own code.
 
-use crate::model::{ChannelAggregate, Refusal, UserId, XType};
+use crate::decisions::ChannelAggregate;
+use crate::model::{Refusal, UserId, XType};
 
 /// A caller before one channel.
 #[derive(Debug, Clone, Copy)]

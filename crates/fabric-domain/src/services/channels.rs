@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::access::Access;
 use super::{Guild, ServiceError};
+use crate::decisions::{Change, ChannelAggregate, ChannelSummary, Event, NewChannel, TurnRecord};
 use crate::model::{
-    Caller, Change, Channel, ChannelAggregate, ChannelId, ChannelSettings, ChannelSummary, Event, Member,
-    PresenceStatus, Refusal, Seq, SettingsPatch, TurnRecord, UserId, XType,
+    Caller, Channel, ChannelId, ChannelSettings, Member, PresenceStatus, Refusal, Seq, SettingsPatch, UserId,
+    XType,
 };
-use crate::ports::{NewChannel, Scope};
+use crate::ports::Scope;
 use crate::rules::turn::TurnState;
 
 /// A channel to create.

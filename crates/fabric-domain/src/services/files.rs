@@ -11,9 +11,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{Guild, ServiceError};
+use crate::decisions::ChannelAggregate;
 use crate::model::{
-    Attachment, Author, Caller, ChannelAggregate, File, FileId, FileName, FileRules, FileState, MediaType,
-    Refusal, Shelf, Timestamp, UserId,
+    Attachment, Author, Caller, File, FileId, FileName, FileRules, FileState, MediaType, Refusal, Shelf,
+    Timestamp, UserId,
 };
 use crate::ports::{AddFileError, ByteSource, Draft};
 

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::access::Access;
-use super::turns::{Moment, acknowledge};
+use super::turns::acknowledge;
 use super::{Guild, ServiceError};
-use crate::model::{
-    AckCause, Caller, Change, ChannelAggregate, ChannelId, ChannelSummary, Event, Member, PresenceStatus,
-    Refusal, TurnRecord, UserId, XType,
-};
+use crate::decisions::{Change, ChannelAggregate, ChannelSummary, Event, Moment, TurnRecord};
+use crate::model::{AckCause, Caller, ChannelId, Member, PresenceStatus, Refusal, UserId, XType};
 use crate::ports::Scope;
 use crate::rules::turn::{Effect, Input, Seat};
 

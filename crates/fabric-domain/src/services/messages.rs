@@ -5,11 +5,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::access::Access;
-use super::turns::{Moment, decide_command, plan};
+use super::turns::{decide_command, plan};
 use super::{Guild, Limits, ServiceError, files};
+use crate::decisions::{Change, ChannelAggregate, Event, IdempotencySlot, Moment};
 use crate::model::{
-    AgentMentions, Attachment, Author, Caller, Change, Channel, ChannelAggregate, ChannelId, Event, FileId,
-    IdempotencySlot, Message, MessageId, PostOutcome, Refusal, Revision, Seq, Timestamp, UserId, UserKind,
+    AgentMentions, Attachment, Author, Caller, Channel, ChannelId, FileId, Message, MessageId, PostOutcome,
+    Refusal, Revision, Seq, Timestamp, UserId, UserKind,
 };
 use crate::ports::{Scope, SeqRange};
 use crate::rules::command::Command;

@@ -23,7 +23,8 @@ pub use members::MemberView;
 pub use messages::{Page, Post, RequestKey};
 pub use search::{Find, Hit, Hits};
 
-use crate::model::{Change, FileRules, GuildId, Refusal, UserId};
+use crate::decisions::Change;
+use crate::model::{FileRules, GuildId, Refusal, UserId};
 use crate::ports::{
     BytesError, CenterError, Clock, Decide, Entropy, FileBytes, IdentityCenter, Online, Scope, Store,
     StoreError, UpdateError,

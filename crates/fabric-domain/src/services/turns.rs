@@ -1,60 +1,19 @@
-//! The turn as the use cases see it: the engine's state, when it moved, and the `/ack` that tells of it.
+//! Turns: read, the two commands, and turns that lapse.
 
 use std::sync::Arc;
 
 use super::access::Access;
 use super::messages::{self, RequestKey};
 use super::{Guild, ServiceError};
+use crate::decisions::{Change, ChannelAggregate, Event, Moment, TurnRecord};
 use crate::model::{
-    Ack, AckCause, Author, Caller, Change, ChannelAggregate, ChannelId, ChannelSettings, CommandOutcome,
-    DeliveryPlan, Event, Message, MessageId, PostOutcome, Refusal, Seq, Timestamp, TurnRecord, UserId,
+    Ack, AckCause, Author, Caller, ChannelId, CommandOutcome, DeliveryPlan, Message, PostOutcome, Refusal,
+    UserId,
 };
 use crate::ports::Scope;
 use crate::rules::command::Command;
 use crate::rules::delivery::{self, Delivered};
-use crate::rules::turn::{Effect, Input, Seed, TurnState};
-
-impl TurnRecord {
-    /// Nobody's turn.
-    pub fn idle(state: TurnState) -> Self {
-        Self { state, since: None, deadline: None, wake_seq: None }
-    }
-
-    /// The record after an input, in a channel with these settings.
-    pub(super) fn after(&self, input: &Input, settings: ChannelSettings, moment: &Moment) -> (Self, Effect) {
-        let mut next = self.clone();
-        let effect = next.state.apply(input, moment.seed);
-        if next.state.is_idle() {
-            next = Self::idle(next.state);
-        } else if effect == Effect::Moved {
-            next = Self { since: Some(moment.now), wake_seq: None, ..next }.leased(settings);
-        }
-        (next, effect)
-    }
-
-    /// The record with the deadline that these settings give the turn (spec/2 section 9).
-    #[must_use]
-    pub(super) fn leased(self, settings: ChannelSettings) -> Self {
-        let seconds = settings.turn_timeout_seconds;
-        let deadline = self.since.filter(|_| seconds > 0).map(|since| since.plus_seconds(seconds));
-        Self { deadline, ..self }
-    }
-
-    /// Notes which message woke the active speaker: it is sent again when they come back.
-    pub(super) fn note_wake(&mut self, plan: &DeliveryPlan, seq: Seq) {
-        if plan.woken().any(|(user, _)| self.state.active() == Some(user)) {
-            self.wake_seq = Some(seq);
-        }
-    }
-}
-
-/// What one step needs besides the channel: chosen before the decision, so that the decision is pure.
-#[derive(Debug, Clone)]
-pub(super) struct Moment {
-    pub(super) now: Timestamp,
-    pub(super) seed: Seed,
-    pub(super) message_id: MessageId,
-}
+use crate::rules::turn::{Effect, Input};
 
 impl Guild {
     pub(super) fn moment(&self) -> Moment {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use fabric_api::guild::PostAnswer;
 use fabric_client::model::{ChannelId, MessageId, Seq, UserId};
-use fabric_domain::model::{AckCause, ChannelAggregate, Message};
+use fabric_domain::decisions::ChannelAggregate;
+use fabric_domain::model::{AckCause, Message};
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange};
 use fabric_domain::rules::turn::{Input, Seed, TurnState};
 use fabric_store_seaorm::SqlStore;

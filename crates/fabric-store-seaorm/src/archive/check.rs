@@ -7,9 +7,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use fabric_domain::decisions::{IdempotencySlot, TurnRecord};
 use fabric_domain::model::{
-    Attachment, Channel, ChannelId, File, FileId, GuildId, IdempotencySlot, Message, MessageId, PostOutcome,
-    Presence, Revision, Seq, Timestamp, TurnRecord, UserId, WakeDebt,
+    Attachment, Channel, ChannelId, File, FileId, GuildId, Message, MessageId, PostOutcome, Presence,
+    Revision, Seq, Timestamp, UserId, WakeDebt,
 };
 
 use super::bytes;

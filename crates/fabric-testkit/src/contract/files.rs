@@ -1,9 +1,10 @@
 //! Files: rows, sums, and what messages keep.
 
 use bytes::Bytes;
+use fabric_domain::decisions::Event;
 use fabric_domain::model::{
-    Attachment, Author, ChannelId, Event, File, FileId, FileName, FileRules, MediaType, Message, PostOutcome,
-    Quota, Refusal, Shelf, Timestamp, Usage, XType,
+    Attachment, Author, ChannelId, File, FileId, FileName, FileRules, MediaType, Message, PostOutcome, Quota,
+    Refusal, Shelf, Timestamp, Usage, XType,
 };
 use fabric_domain::ports::{AddFileError, SeqRange, Store};
 use fabric_domain::services::{Limits, Post, RequestKey, ServiceError};

@@ -5,9 +5,9 @@ mod files;
 mod posting;
 mod turns;
 
+use fabric_domain::decisions::{Commit, Event};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, Commit, Delivery, DeliveryPlan, Event, Message, PostOutcome, SettingsPatch,
-    UserId, XType,
+    Author, Caller, ChannelId, Delivery, DeliveryPlan, Message, PostOutcome, SettingsPatch, UserId, XType,
 };
 use fabric_domain::services::{CreateChannel, Post, ServiceError};
 use fabric_testkit::TestGuild;

@@ -1,33 +1,10 @@
 //! What one write does: the data that a pure decision returns and a store applies.
 
-use serde::{Deserialize, Serialize};
-
-use super::{
-    Channel, ChannelId, DeliveryPlan, Member, Message, PostOutcome, Revision, Timestamp, TurnRecord, UserId,
-    WakeDebt, XType,
+use super::TurnRecord;
+use crate::model::{
+    Channel, ChannelId, DeliveryPlan, Member, Message, PostOutcome, Revision, Timestamp, UserId, WakeDebt,
+    XType,
 };
-
-/// Which earlier answer a retried request stands for: unique per caller, route and key (spec/3).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdempotencySlot {
-    /// Who asks.
-    pub caller: UserId,
-    /// Method and path.
-    pub route: String,
-    /// The `Idempotency-Key`, 1..=255 characters.
-    pub key: String,
-    /// Digest of the request's body: the same key with another body is refused.
-    pub fingerprint: String,
-}
-
-/// The stored answer to an idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PriorAnswer {
-    /// Digest of the first request's body.
-    pub fingerprint: String,
-    /// What was answered.
-    pub outcome: PostOutcome,
-}
 
 /// What a decision wants written, in one transaction. The default writes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,6 +101,19 @@ pub enum Event {
     },
     /// The turn moved, or its members changed.
     TurnUpdated(TurnRecord),
+}
+
+/// A channel to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewChannel {
+    /// The row, at version 1.
+    pub channel: Channel,
+    /// Its members, the creator among them.
+    pub members: Vec<Member>,
+    /// Present exactly when the type has turns.
+    pub turn: Option<TurnRecord>,
+    /// What to publish once it is committed.
+    pub events: Vec<Event>,
 }
 
 /// The events of one committed change. Per channel, versions are consecutive: whoever delivers can put
