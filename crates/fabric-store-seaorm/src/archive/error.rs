@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::SchemaError;
 use crate::bulk::BulkError;
-use crate::fault::Fault;
+use crate::error::DatabaseError;
 
 /// Why a guild was not exported, or not imported. An import that fails leaves the database empty, or, where
 /// the database itself has failed, marked as incomplete.
@@ -109,9 +109,9 @@ impl ArchiveError {
     }
 }
 
-impl From<Fault> for ArchiveError {
-    fn from(fault: Fault) -> Self {
-        Self::Database(SchemaError::Store(fault.into()))
+impl From<DatabaseError> for ArchiveError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(SchemaError::Store(error.into()))
     }
 }
 

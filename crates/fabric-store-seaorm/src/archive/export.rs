@@ -22,16 +22,15 @@ use super::record::{
     RevisionLine, SearchOrderLine,
 };
 use super::{ExportOptions, Observer, Progress, Step, Summary, TOLD_EVERY, bytes};
-use crate::connect::{self, Purpose};
-use crate::convert::{self, from_json, to_column};
-use crate::entity::{
+use crate::error::DatabaseError;
+use crate::query;
+use crate::schema::connect::{self, Purpose};
+use crate::schema::convert::{self, from_json, to_column};
+use crate::schema::entity::{
     attachment, channel, idempotency_key, member, message, owed_wake, presence, read_marker, revision,
     search_document,
 };
-use crate::fault::Fault;
-use crate::files;
-use crate::migrate::{self, SchemaError};
-use crate::read;
+use crate::schema::migrate::{self, SchemaError};
 
 /// Messages of one query.
 const PAGE: i64 = 1_000;
@@ -54,7 +53,7 @@ pub async fn export(
         pending => return Err(SchemaError::Old(pending).into()),
     }
     let target = Target::create(to)?;
-    let snapshot = read::snapshot(&connection).await?;
+    let snapshot = query::snapshot(&connection).await?;
     let mut exporter = Exporter {
         snapshot,
         folder: target.partial.clone(),
@@ -210,7 +209,7 @@ impl Exporter<'_> {
         part: Part,
         writer: &mut PartWriter,
         rows: Select<E>,
-        mut line: impl FnMut(E::Model) -> Result<L, Fault>,
+        mut line: impl FnMut(E::Model) -> Result<L, DatabaseError>,
         check: impl Fn(&mut Checker, L) -> Result<Row, String>,
     ) -> Result<(), ArchiveError> {
         let mut rows = rows.stream(&self.snapshot).await.map_err(failed)?;
@@ -270,7 +269,7 @@ impl Exporter<'_> {
                     let message = convert::message(row)?;
                     if message.guild_id != guild {
                         let what = format!("the message {} is of another guild than its channel", message.id);
-                        return Err(Fault::Inconsistent(what));
+                        return Err(DatabaseError::Inconsistent(what));
                     }
                     Ok(MessageLine::new(message))
                 };
@@ -296,7 +295,7 @@ impl Exporter<'_> {
             .order_by_asc(attachment::Column::MessageId)
             .order_by_asc(attachment::Column::Position);
         let line = |row| {
-            let (message, channel, position, kept) = files::to_attachment(row)?;
+            let (message, channel, position, kept) = convert::to_attachment(row)?;
             Ok(AttachmentLine::new(message, channel, position, kept))
         };
         self.each(Part::Attachments, writer, rows, line, Checker::attachment).await
@@ -368,7 +367,7 @@ impl Exporter<'_> {
         let folder = bytes::create_folder(&self.folder)?;
         let mut after: Option<FileId> = None;
         loop {
-            let page = files::after(&self.snapshot, after.as_ref(), FILES).await?;
+            let page = query::files::after(&self.snapshot, after.as_ref(), FILES).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id.clone());
             for file in page {

@@ -16,7 +16,7 @@ use super::read::{find_line, read};
 use super::under_way::{self, Batch, Unwanted};
 use super::{Observer, Progress, Step, Summary, bytes};
 use crate::bulk::{BulkError, BulkLoad, ROWS};
-use crate::migrate::SchemaError;
+use crate::schema::migrate::SchemaError;
 
 /// How an archive is imported.
 #[derive(Debug, Clone)]

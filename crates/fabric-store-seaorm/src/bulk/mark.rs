@@ -8,20 +8,13 @@ use sea_orm::{
 };
 
 use super::{BulkError, TABLES, begin};
-use crate::convert::to_column;
-use crate::entity::unfinished_import;
+use crate::schema::convert::to_column;
+use crate::schema::entity::unfinished_import;
 use crate::search;
 
-/// The key of the only row of `unfinished_imports`.
-const THE_MARK: i64 = 1;
-/// Of the sums of files, the row for everybody stays (`files.rs`).
+/// Of the sums of files, the row for everybody stays (`commit/files.rs`).
 const FORGET_FILES: [&str; 2] =
     ["DELETE FROM file_usage WHERE owner <> ''", "UPDATE file_usage SET bytes = 0 WHERE owner = ''"];
-
-/// Whether the database is marked as incomplete.
-pub(crate) async fn is_unfinished(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    Ok(unfinished_import::Entity::find_by_id(THE_MARK).one(connection).await?.is_some())
-}
 
 /// Puts our mark where there is nothing, or in the place of that of a load that has broken off.
 pub(super) async fn claim(
@@ -30,7 +23,10 @@ pub(super) async fn claim(
     now: Timestamp,
 ) -> Result<(), BulkError> {
     let transaction = begin(connection).await?;
-    let mark = unfinished_import::Entity::find_by_id(THE_MARK).lock_exclusive().one(&transaction).await?;
+    let mark = unfinished_import::Entity::find_by_id(unfinished_import::ID)
+        .lock_exclusive()
+        .one(&transaction)
+        .await?;
     if mark.is_some() {
         clear(&transaction).await?;
         take_away(&transaction).await?;
@@ -41,7 +37,7 @@ pub(super) async fn claim(
         search::forget_all(&transaction).await?;
     }
     let mark = unfinished_import::ActiveModel {
-        id: Set(THE_MARK),
+        id: Set(unfinished_import::ID),
         token: Set(token),
         started_at: Set(now.0),
         rows: Set(0),
@@ -65,7 +61,7 @@ pub(super) async fn check(
     let column = unfinished_import::Column::Rows;
     let ours = unfinished_import::Entity::update_many()
         .col_expr(column, Expr::col(column).add(rows))
-        .filter(unfinished_import::Column::Id.eq(THE_MARK))
+        .filter(unfinished_import::Column::Id.eq(unfinished_import::ID))
         .filter(unfinished_import::Column::Token.eq(token))
         .exec(transaction)
         .await?;
@@ -98,5 +94,5 @@ async fn occupied(transaction: &DatabaseTransaction) -> Result<Option<&'static s
 
 /// The database is complete, or as empty as before.
 pub(super) async fn take_away(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
-    unfinished_import::Entity::delete_by_id(THE_MARK).exec(transaction).await.map(drop)
+    unfinished_import::Entity::delete_by_id(unfinished_import::ID).exec(transaction).await.map(drop)
 }

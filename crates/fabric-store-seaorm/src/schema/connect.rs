@@ -10,7 +10,7 @@ use sea_orm::sqlx::{self, Connection, Executor};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use tokio::time::sleep;
 
-use crate::fault::Fault;
+use crate::error::DatabaseError;
 
 /// How long one may wait for a connection.
 const ACQUIRE: Duration = Duration::from_secs(3);
@@ -110,14 +110,14 @@ pub(crate) async fn open(
     }
     let began = Instant::now();
     loop {
-        let fault = match Database::connect(options.clone()).await {
+        let error = match Database::connect(options.clone()).await {
             Ok(connection) => return Ok(connection),
-            Err(error) => Fault::from(error),
+            Err(error) => DatabaseError::from(error),
         };
         // Making a new file one with a log takes a lock that `SQLite` does not wait for.
-        let may_pass = fault.is_busy() || fault.is_late();
+        let may_pass = error.is_busy() || error.is_timeout();
         if !may_pass || began.elapsed() + ACQUIRE > FIRST {
-            return Err(fault.into());
+            return Err(error.into());
         }
         sleep(AGAIN).await;
     }

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+/// The key of the only row.
+pub(crate) const ID: i64 = 1;
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "unfinished_imports")]
 pub(crate) struct Model {

@@ -1,38 +1,23 @@
-//! Wakes that are owed (spec/2 section 8): a row for each message that woke somebody, and for each member up to
-//! which message they have got theirs.
+//! Wakes that are owed to a member (spec/2 section 8).
 
-use fabric_domain::model::{ChannelId, Seq, Timestamp, UserId, WakeDebt};
-use fabric_domain::ports::{OwedWake, SettledWakes};
-use sea_orm::sea_query::Expr;
+use fabric_domain::model::{ChannelId, UserId, WakeDebt};
+use fabric_domain::ports::OwedWake;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::convert::{self, from_json, to_column};
-use crate::entity::{member, message, owed_wake};
-use crate::fault::Fault;
+use crate::error::DatabaseError;
+use crate::schema::convert::{self, from_json, to_column};
+use crate::schema::entity::{member, message, owed_wake};
 
 /// So many debts of a channel are looked at, the newest ones: whoever was away from a very busy one for days need not
 /// be woken by each of a million messages.
 const DEBTS: u64 = 10_000;
-
-/// Notes to whom a message's wake is owed.
-pub(crate) async fn owe(
-    db: &impl ConnectionTrait,
-    channel: &ChannelId,
-    seq: Seq,
-    debt: &WakeDebt,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let row = convert::owed_wake_row(channel, seq, debt, now)?;
-    owed_wake::Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
-}
 
 /// What a member is owed, ascending by seq.
 pub(crate) async fn owed(
     db: &impl ConnectionTrait,
     channel: &ChannelId,
     user: &UserId,
-) -> Result<Vec<OwedWake>, Fault> {
+) -> Result<Vec<OwedWake>, DatabaseError> {
     let key = (channel.as_str().to_owned(), user.as_str().to_owned());
     let Some(member) = member::Entity::find_by_id(key).one(db).await? else { return Ok(Vec::new()) };
     let rows = owed_wake::Entity::find()
@@ -66,25 +51,4 @@ pub(crate) async fn owed(
         }
     }
     Ok(wakes)
-}
-
-/// Notes up to which message members have got their wakes; never back.
-pub(crate) async fn settle(db: &impl ConnectionTrait, settled: &[SettledWakes]) -> Result<(), Fault> {
-    for SettledWakes { channel, user, seq } in settled {
-        let seq = to_column(seq.0);
-        member::Entity::update_many()
-            .col_expr(member::Column::SettledSeq, Expr::value(seq))
-            .filter(member::Column::ChannelId.eq(channel.as_str()))
-            .filter(member::Column::UserId.eq(user.as_str()))
-            .filter(member::Column::SettledSeq.lt(seq))
-            .exec(db)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Forgets debts that are too old to be worth a wake.
-pub(crate) async fn sweep(db: &impl ConnectionTrait, before: Timestamp) -> Result<(), Fault> {
-    owed_wake::Entity::delete_many().filter(owed_wake::Column::CreatedAt.lt(before.0)).exec(db).await?;
-    Ok(())
 }

@@ -21,16 +21,13 @@ use sea_orm::{
 };
 use thiserror::Error;
 
-pub(crate) use mark::is_unfinished;
-
-use crate::connect::{self, Purpose};
-use crate::convert;
-use crate::entity::{
+use crate::error::DatabaseError;
+use crate::schema::connect::{self, Purpose};
+use crate::schema::convert;
+use crate::schema::entity::{
     attachment, channel, file, idempotency_key, member, message, owed_wake, presence, read_marker, revision,
 };
-use crate::fault::Fault;
-use crate::files;
-use crate::migrate::{self, SchemaError};
+use crate::schema::migrate::{self, SchemaError};
 
 /// The most rows of one statement. Databases limit the values of a statement; the lowest limit is 32,766.
 pub const ROWS: usize = 512;
@@ -55,7 +52,7 @@ pub const TABLES: &[&str] = &[
     "files",
 ];
 
-/// The table `file_usage` has sums of another one, and a row for everybody that is always there (`files.rs`).
+/// The table `file_usage` has sums of another one, and a row for everybody that is always there (`commit/files.rs`).
 const COUNT_FILES: [&str; 2] = [
     "INSERT INTO file_usage (owner, bytes) SELECT uploader, SUM(size) FROM files GROUP BY uploader",
     "UPDATE file_usage SET bytes = (SELECT COALESCE(SUM(size), 0) FROM files) WHERE owner = ''",
@@ -81,15 +78,15 @@ pub enum BulkError {
     Schema(#[from] SchemaError),
 }
 
-impl From<Fault> for BulkError {
-    fn from(fault: Fault) -> Self {
-        Self::Schema(SchemaError::Store(fault.into()))
+impl From<DatabaseError> for BulkError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Schema(SchemaError::Store(error.into()))
     }
 }
 
 impl From<DbErr> for BulkError {
     fn from(error: DbErr) -> Self {
-        Fault::from(error).into()
+        DatabaseError::from(error).into()
     }
 }
 
@@ -231,12 +228,12 @@ impl BulkLoad {
         position: u64,
         kept: &Attachment,
     ) -> Result<(), BulkError> {
-        push!(self.attachments, files::attachment_row(message, channel, position, kept), 0)
+        push!(self.attachments, convert::attachment_row(message, channel, position, kept), 0)
     }
 
     /// A file, whose bytes are in their place already. No quota is asked.
     pub async fn file(&mut self, file: &File) -> Result<(), BulkError> {
-        push!(self.files, files::file_row(file), 0)
+        push!(self.files, convert::file_row(file), 0)
     }
 
     /// The `number`th former text of a message, from 0, and when that was deleted.

@@ -7,8 +7,8 @@ use metrics::{
     histogram,
 };
 
-use crate::fault::Fault;
-use crate::settle::Settled;
+use super::settle::Settled;
+use crate::error::DatabaseError;
 
 const RETRIES: &str = "fabric_store_retries_total";
 const FAILED: &str = "fabric_store_failed_writes_total";
@@ -51,12 +51,12 @@ pub(crate) enum Cause {
 impl Cause {
     const ALL: [Self; 4] = [Self::Conflict, Self::Connection, Self::Late, Self::Statement];
 
-    pub(crate) fn of(fault: &Fault) -> Self {
-        if fault.is_conflict() {
+    pub(crate) fn of(error: &DatabaseError) -> Self {
+        if error.is_conflict() {
             Self::Conflict
-        } else if fault.is_connection() {
+        } else if error.is_connection() {
             Self::Connection
-        } else if matches!(fault, Fault::Late(_)) {
+        } else if matches!(error, DatabaseError::Timeout(_)) {
             Self::Late
         } else {
             Self::Statement

@@ -9,35 +9,35 @@ use sea_orm::{DbErr, RuntimeErr};
 
 /// A failure of the database or of what it holds.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum DatabaseError {
     /// A statement failed.
-    Database(DbErr),
+    Driver(DbErr),
     /// The database did not answer in time.
-    Late(&'static str),
+    Timeout(&'static str),
     /// What is stored cannot be understood.
     Inconsistent(String),
 }
 
-impl From<DbErr> for Fault {
+impl From<DbErr> for DatabaseError {
     fn from(error: DbErr) -> Self {
-        Self::Database(error)
+        Self::Driver(error)
     }
 }
 
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Database(error @ (DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. })) => {
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Driver(error @ (DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. })) => {
                 Self::Inconsistent(error.to_string())
             }
-            Fault::Database(error) => Self::Unavailable(error.to_string()),
-            Fault::Late(what) => Self::Unavailable(what.to_owned()),
-            Fault::Inconsistent(what) => Self::Inconsistent(what),
+            DatabaseError::Driver(error) => Self::Unavailable(error.to_string()),
+            DatabaseError::Timeout(what) => Self::Unavailable(what.to_owned()),
+            DatabaseError::Inconsistent(what) => Self::Inconsistent(what),
         }
     }
 }
 
-impl Fault {
+impl DatabaseError {
     /// Whether the transaction lost against another one (deadlock, lock time-out, serialization failure) and
     /// was rolled back: the same again may well succeed.
     pub(crate) fn is_conflict(&self) -> bool {
@@ -52,7 +52,7 @@ impl Fault {
 
     /// Whether the connection failed rather than the statement: another connection may well do.
     pub(crate) fn is_connection(&self) -> bool {
-        if matches!(self, Self::Database(DbErr::ConnectionAcquire(_) | DbErr::Conn(_))) {
+        if matches!(self, Self::Driver(DbErr::ConnectionAcquire(_) | DbErr::Conn(_))) {
             return true;
         }
         match self.sqlx() {
@@ -69,8 +69,8 @@ impl Fault {
     }
 
     /// Whether no connection was to be had in time: the database is slow, or not there yet.
-    pub(crate) fn is_late(&self) -> bool {
-        matches!(self, Self::Late(_) | Self::Database(DbErr::ConnectionAcquire(_)))
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_) | Self::Driver(DbErr::ConnectionAcquire(_)))
             || matches!(self.sqlx(), Some(SqlxError::PoolTimedOut))
     }
 
@@ -84,7 +84,7 @@ impl Fault {
     /// Whether it is about what was asked rather than about the moment: without the statement that it is
     /// about, others may well do.
     pub(crate) fn is_of_a_statement(&self) -> bool {
-        !self.is_connection() && !self.is_conflict() && !matches!(self, Self::Late(_))
+        !self.is_connection() && !self.is_conflict() && !matches!(self, Self::Timeout(_))
     }
 
     /// Whether the server itself refused, and so certainly did not carry out, what was asked.
@@ -94,7 +94,7 @@ impl Fault {
 
     fn sqlx(&self) -> Option<&SqlxError> {
         match self {
-            Self::Database(
+            Self::Driver(
                 DbErr::Exec(RuntimeErr::SqlxError(error))
                 | DbErr::Query(RuntimeErr::SqlxError(error))
                 | DbErr::Conn(RuntimeErr::SqlxError(error)),
@@ -106,27 +106,27 @@ impl Fault {
 
 /// Why a write was not carried out.
 #[derive(Debug)]
-pub(crate) enum Failed {
+pub(crate) enum WriteError {
     /// There is no such channel.
     NoSuchChannel,
     /// The decision refused.
     Refused(Refusal),
     /// The database failed, and with it the whole transaction.
-    Fault(Fault),
+    Database(DatabaseError),
 }
 
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<DatabaseError> for WriteError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
     }
 }
 
-impl From<Failed> for UpdateError {
-    fn from(failed: Failed) -> Self {
+impl From<WriteError> for UpdateError {
+    fn from(failed: WriteError) -> Self {
         match failed {
-            Failed::NoSuchChannel => Self::NoSuchChannel,
-            Failed::Refused(refusal) => Self::Refused(refusal),
-            Failed::Fault(fault) => Self::Store(fault.into()),
+            WriteError::NoSuchChannel => Self::NoSuchChannel,
+            WriteError::Refused(refusal) => Self::Refused(refusal),
+            WriteError::Database(error) => Self::Store(error.into()),
         }
     }
 }

@@ -32,12 +32,12 @@ use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::apply::Write;
-use crate::fault::Fault;
-use crate::metrics::{Cause, Metrics, Pending};
-use crate::sections::{Section, Sections};
-use crate::settle::{Settled, settle};
-use crate::writer::{Answer, Outcome, apply_all, only, publish};
+use super::batch::{apply_all, only, publish};
+use super::metrics::{Cause, Metrics, Pending};
+use super::sections::{Section, Sections};
+use super::settle::{Settled, settle};
+use super::write::{Answer, Outcome, Write};
+use crate::error::DatabaseError;
 
 /// Writes that may wait in all lanes together; further ones wait for room.
 const QUEUE: u32 = 4_096;
@@ -234,20 +234,20 @@ impl Inner {
                 self.metrics.publish.record(committed.elapsed());
                 return rest;
             }
-            Err(fault) if batch.len() > 1 && fault.is_of_a_statement() => {
-                tracing::warn!(?fault, writes = batch.len(), "a batch failed; trying its writes one by one");
+            Err(error) if batch.len() > 1 && error.is_of_a_statement() => {
+                tracing::warn!(?error, writes = batch.len(), "a batch failed; trying its writes one by one");
                 for job in batch {
-                    self.metrics.retry(Cause::of(&fault));
+                    self.metrics.retry(Cause::of(&error));
                     let (outcomes, _section) = self.attempt(std::slice::from_ref(&job)).await.unzip();
-                    if let Err(fault) = &outcomes {
-                        self.metrics.fail(Cause::of(fault), 1);
+                    if let Err(error) = &outcomes {
+                        self.metrics.fail(Cause::of(error), 1);
                     }
                     self.finish(job, only(outcomes)).await;
                 }
             }
-            Err(fault) => {
-                self.metrics.fail(Cause::of(&fault), batch.len());
-                let error = StoreError::from(fault).to_string();
+            Err(error) => {
+                self.metrics.fail(Cause::of(&error), batch.len());
+                let error = StoreError::from(error).to_string();
                 for job in batch {
                     let _ = job.answer.send(Err(StoreError::Unavailable(error.clone()).into()));
                 }
@@ -268,54 +268,54 @@ impl Inner {
     }
 
     /// One transaction, tried again while that helps. The section is to be kept until all is published.
-    async fn attempt(&self, batch: &[Job]) -> Result<(Vec<Outcome>, Section), Fault> {
+    async fn attempt(&self, batch: &[Job]) -> Result<(Vec<Outcome>, Section), DatabaseError> {
         let expires = batch.iter().map(|job| job.expires).min().unwrap_or_else(Instant::now);
         let mut tries = 1;
         loop {
-            let fault = match self.transaction(batch).await {
+            let error = match self.transaction(batch).await {
                 Ok(done) => return Ok(done),
-                Err(fault) => fault,
+                Err(error) => error,
             };
-            let again = fault.is_conflict() || fault.is_connection();
+            let again = error.is_conflict() || error.is_connection();
             if !again || tries >= TRIES || Instant::now() >= expires {
-                return Err(fault);
+                return Err(error);
             }
             self.retries.fetch_add(1, Ordering::Relaxed);
-            self.metrics.retry(Cause::of(&fault));
-            tracing::debug!(?fault, tries, "a transaction is tried again");
+            self.metrics.retry(Cause::of(&error));
+            tracing::debug!(?error, tries, "a transaction is tried again");
             sleep(pause(tries)).await;
             tries += 1;
         }
     }
 
     /// An error means that nothing was written.
-    async fn transaction(&self, batch: &[Job]) -> Result<(Vec<Outcome>, Section), Fault> {
+    async fn transaction(&self, batch: &[Job]) -> Result<(Vec<Outcome>, Section), DatabaseError> {
         let began = Instant::now();
         let statements = async {
             let transaction = self.connection.begin().await?;
             let outcomes = apply_all(&transaction, batch.iter().map(|job| &job.write)).await?;
-            Ok::<_, Fault>((transaction, outcomes))
+            Ok::<_, DatabaseError>((transaction, outcomes))
         };
-        let late = || Fault::Late("the database did not answer in time");
+        let late = || DatabaseError::Timeout("the database did not answer in time");
         let (transaction, outcomes) = timeout(STATEMENTS, statements).await.map_err(|_| late())??;
         let section = self.sections.enter(batch.first().and_then(|job| job.write.news_of()));
-        let fault = match timeout(COMMIT, transaction.commit()).await {
+        let error = match timeout(COMMIT, transaction.commit()).await {
             Ok(Ok(())) => {
                 self.metrics.committed(began.elapsed(), outcomes.len());
                 return Ok((outcomes, section));
             }
-            Ok(Err(error)) => Fault::from(error),
+            Ok(Err(error)) => DatabaseError::from(error),
             Err(_) => late(),
         };
-        if fault.is_refusal_of_the_server() {
-            return Err(fault);
+        if error.is_refusal_of_the_server() {
+            return Err(error);
         }
-        tracing::warn!(?fault, "the connection failed during a commit; asking whether it happened");
+        tracing::warn!(?error, "the connection failed during a commit; asking whether it happened");
         let settled = settle(&self.connection, &outcomes).await;
         self.metrics.settled(settled);
         match settled {
             Settled::Committed => Ok((outcomes, section)),
-            Settled::RolledBack => Err(fault),
+            Settled::RolledBack => Err(error),
         }
     }
 }
@@ -330,14 +330,14 @@ fn pause(tries: u32) -> Duration {
 
 /// Splits a result into the outcomes and what is kept beside them.
 trait Unzip {
-    fn unzip(self) -> (Result<Vec<Outcome>, Fault>, Option<Section>);
+    fn unzip(self) -> (Result<Vec<Outcome>, DatabaseError>, Option<Section>);
 }
 
-impl Unzip for Result<(Vec<Outcome>, Section), Fault> {
-    fn unzip(self) -> (Result<Vec<Outcome>, Fault>, Option<Section>) {
+impl Unzip for Result<(Vec<Outcome>, Section), DatabaseError> {
+    fn unzip(self) -> (Result<Vec<Outcome>, DatabaseError>, Option<Section>) {
         match self {
             Ok((outcomes, section)) => (Ok(outcomes), Some(section)),
-            Err(fault) => (Err(fault), None),
+            Err(error) => (Err(error), None),
         }
     }
 }

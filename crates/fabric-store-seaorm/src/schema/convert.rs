@@ -2,24 +2,26 @@
 
 use fabric_domain::decisions::{IdempotencySlot, TurnRecord};
 use fabric_domain::model::{
-    Ack, Channel, ChannelId, Member, Message, MessageId, PostOutcome, Presence, PresenceStatus, Revision,
-    Seq, Timestamp, UserId, WakeDebt,
+    Ack, Attachment, Channel, ChannelId, File, FileName, MediaType, Member, Message, MessageId, PostOutcome,
+    Presence, PresenceStatus, Revision, Seq, Shelf, Timestamp, UserId, WakeDebt,
 };
 use sea_orm::ActiveValue::Set;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::entity::{channel, idempotency_key, member, message, owed_wake, presence, read_marker, revision};
-use crate::fault::Fault;
+use super::entity::{
+    attachment, channel, file, idempotency_key, member, message, owed_wake, presence, read_marker, revision,
+};
+use crate::error::DatabaseError;
 
 /// A value as a JSON column.
-pub(crate) fn to_json(value: &impl Serialize) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| Fault::Inconsistent(error.to_string()))
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, DatabaseError> {
+    serde_json::to_string(value).map_err(|error| DatabaseError::Inconsistent(error.to_string()))
 }
 
 /// A JSON column of `what`.
-pub(crate) fn from_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, Fault> {
-    serde_json::from_str(json).map_err(|error| Fault::Inconsistent(format!("{what}: {error}")))
+pub(crate) fn from_json<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, DatabaseError> {
+    serde_json::from_str(json).map_err(|error| DatabaseError::Inconsistent(format!("{what}: {error}")))
 }
 
 /// A number that grows from 0 and fits a signed column for the next 200 million years.
@@ -27,22 +29,22 @@ pub(crate) fn to_column(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(crate) fn from_column(what: &str, number: i64) -> Result<u64, Fault> {
-    u64::try_from(number).map_err(|_| Fault::Inconsistent(format!("{what} is negative")))
+pub(crate) fn from_column(what: &str, number: i64) -> Result<u64, DatabaseError> {
+    u64::try_from(number).map_err(|_| DatabaseError::Inconsistent(format!("{what} is negative")))
 }
 
-pub(crate) fn seq(number: i64) -> Result<Seq, Fault> {
+pub(crate) fn seq(number: i64) -> Result<Seq, DatabaseError> {
     from_column("seq", number).map(Seq)
 }
 
 /// A channel's row and its turn.
-pub(crate) fn channel(row: channel::Model) -> Result<(Channel, Option<TurnRecord>), Fault> {
+pub(crate) fn channel(row: channel::Model) -> Result<(Channel, Option<TurnRecord>), DatabaseError> {
     let turn = row.turn.as_deref().map(|json| from_json("turn", json)).transpose()?;
     let channel = Channel {
         id: row.id.into(),
         guild_id: row.guild_id.into(),
         name: row.name,
-        x_type: row.x_type.parse().map_err(|error| Fault::Inconsistent(format!("{error}")))?,
+        x_type: row.x_type.parse().map_err(|error| DatabaseError::Inconsistent(format!("{error}")))?,
         purpose: row.purpose,
         is_public: row.is_public,
         closed: row.closed,
@@ -60,7 +62,7 @@ pub(crate) fn channel(row: channel::Model) -> Result<(Channel, Option<TurnRecord
 pub(crate) fn channel_row(
     channel: &Channel,
     turn: Option<&TurnRecord>,
-) -> Result<channel::ActiveModel, Fault> {
+) -> Result<channel::ActiveModel, DatabaseError> {
     Ok(channel::ActiveModel {
         id: Set(channel.id.as_str().to_owned()),
         guild_id: Set(channel.guild_id.as_str().to_owned()),
@@ -86,8 +88,8 @@ pub(crate) fn member(row: member::Model, presence: Option<presence::Model>) -> M
     Member { user_id: row.user_id.into(), wake_mapped: row.wake_mapped, presence: status }
 }
 
-/// A message without its attachments, which have a table of their own (`files.rs`).
-pub(crate) fn message(row: message::Model) -> Result<Message, Fault> {
+/// A message without its attachments, which have a table of their own (`attachment`).
+pub(crate) fn message(row: message::Model) -> Result<Message, DatabaseError> {
     Ok(Message {
         id: row.id.into(),
         channel_id: row.channel_id.into(),
@@ -105,7 +107,7 @@ pub(crate) fn message(row: message::Model) -> Result<Message, Fault> {
     })
 }
 
-pub(crate) fn message_row(message: &Message) -> Result<message::ActiveModel, Fault> {
+pub(crate) fn message_row(message: &Message) -> Result<message::ActiveModel, DatabaseError> {
     Ok(message::ActiveModel {
         id: Set(message.id.as_str().to_owned()),
         channel_id: Set(message.channel_id.as_str().to_owned()),
@@ -190,7 +192,7 @@ pub(crate) fn owed_wake_row(
     seq: Seq,
     debt: &WakeDebt,
     created_at: Timestamp,
-) -> Result<owed_wake::ActiveModel, Fault> {
+) -> Result<owed_wake::ActiveModel, DatabaseError> {
     Ok(owed_wake::ActiveModel {
         channel_id: Set(channel.as_str().to_owned()),
         seq: Set(to_column(seq.0)),
@@ -204,7 +206,7 @@ pub(crate) fn idempotency_row(
     slot: &IdempotencySlot,
     outcome: &PostOutcome,
     created_at: Timestamp,
-) -> Result<idempotency_key::ActiveModel, Fault> {
+) -> Result<idempotency_key::ActiveModel, DatabaseError> {
     Ok(idempotency_key::ActiveModel {
         caller: Set(slot.caller.as_str().to_owned()),
         route: Set(slot.route.clone()),
@@ -213,4 +215,68 @@ pub(crate) fn idempotency_row(
         outcome: Set(to_json(outcome)?),
         created_at: Set(created_at.0),
     })
+}
+
+/// A shelf as its two columns: whether the file is attached, and since when.
+pub(crate) fn shelf(shelf: Shelf) -> (bool, i64) {
+    match shelf {
+        Shelf::Loose(since) => (false, since.0),
+        Shelf::Attached(at) => (true, at.0),
+    }
+}
+
+pub(crate) fn to_file(row: file::Model) -> Result<File, DatabaseError> {
+    let at = Timestamp(row.shelved_at);
+    Ok(File {
+        id: row.id.into(),
+        name: FileName::stored(row.name),
+        mime: MediaType::stored(row.mime),
+        size: from_column("size", row.size)?,
+        sha256: row.sha256,
+        uploader: row.uploader.into(),
+        created_at: Timestamp(row.created_at),
+        shelf: if row.attached { Shelf::Attached(at) } else { Shelf::Loose(at) },
+    })
+}
+
+/// What a message keeps of a file: which message, in which channel, at which place.
+pub(crate) fn to_attachment(
+    row: attachment::Model,
+) -> Result<(MessageId, ChannelId, u64, Attachment), DatabaseError> {
+    let attachment::Model { message_id, position, channel_id, file_id, name, mime, size } = row;
+    let (name, mime) = (FileName::stored(name), MediaType::stored(mime));
+    let kept = Attachment { id: file_id.into(), name, mime, size: from_column("size", size)? };
+    Ok((message_id.into(), channel_id.into(), from_column("position", position)?, kept))
+}
+
+pub(crate) fn attachment_row(
+    message: &MessageId,
+    channel: &ChannelId,
+    position: u64,
+    kept: &Attachment,
+) -> attachment::ActiveModel {
+    attachment::ActiveModel {
+        message_id: Set(message.as_str().to_owned()),
+        position: Set(to_column(position)),
+        channel_id: Set(channel.as_str().to_owned()),
+        file_id: Set(kept.id.as_str().to_owned()),
+        name: Set(kept.name.as_str().to_owned()),
+        mime: Set(kept.mime.as_str().to_owned()),
+        size: Set(to_column(kept.size)),
+    }
+}
+
+pub(crate) fn file_row(file: &File) -> file::ActiveModel {
+    let (attached, shelved_at) = shelf(file.shelf);
+    file::ActiveModel {
+        id: Set(file.id.as_str().to_owned()),
+        name: Set(file.name.as_str().to_owned()),
+        mime: Set(file.mime.as_str().to_owned()),
+        size: Set(to_column(file.size)),
+        sha256: Set(file.sha256.clone()),
+        uploader: Set(file.uploader.as_str().to_owned()),
+        created_at: Set(file.created_at.0),
+        attached: Set(attached),
+        shelved_at: Set(shelved_at),
+    }
 }

@@ -1,5 +1,7 @@
 //! The ports on a database.
 
+mod files;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,17 +16,13 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::apply::Write;
-use crate::connect::{Kind, Purpose, open};
-use crate::entity::{idempotency_key, owed_wake};
-use crate::fault::Fault;
-use crate::lanes::Lanes;
-use crate::migrate::{self, SchemaError};
-use crate::read::{self, Lock};
-use crate::retention;
+use crate::commit::{Answer, Lanes, Write, Writer};
+use crate::error::DatabaseError;
+use crate::query::{self, Lock, channels, messages, presence, retention, wakes};
+use crate::schema::connect::{Kind, Purpose, open};
+use crate::schema::entity::{idempotency_key, owed_wake};
+use crate::schema::migrate::{self, SchemaError};
 use crate::search;
-use crate::wakes;
-use crate::writer::{Answer, Writer};
 
 /// How many reads may run at once, and how many lanes may write at once.
 const READERS: u32 = 8;
@@ -110,11 +108,11 @@ impl SqlStore {
             // After a day without a sweep there are many: each part is soon done, and others come in between.
             let created_at = idempotency_key::Column::CreatedAt;
             let keys =
-                read::oldest::<idempotency_key::Entity>(&self.reads, created_at, keys_end, SWEPT_AT_A_TIME)
+                query::oldest::<idempotency_key::Entity>(&self.reads, created_at, keys_end, SWEPT_AT_A_TIME)
                     .await?;
             let created_at = owed_wake::Column::CreatedAt;
             let wakes =
-                read::oldest::<owed_wake::Entity>(&self.reads, created_at, wakes_end, SWEPT_AT_A_TIME)
+                query::oldest::<owed_wake::Entity>(&self.reads, created_at, wakes_end, SWEPT_AT_A_TIME)
                     .await?;
             let (keys_before, wakes_before) = (keys.unwrap_or(keys_end), wakes.unwrap_or(wakes_end));
             self.write(Write::Sweep { keys_before, wakes_before }).await?;
@@ -137,7 +135,7 @@ impl SqlStore {
             Writes::One(writer) => writer.close().await,
             Writes::Lanes(lanes) => lanes.close().await,
         };
-        reads.and(writes).map_err(|error| Fault::from(error).into())
+        reads.and(writes).map_err(|error| DatabaseError::from(error).into())
     }
 
     /// How many transactions were tried again so far, after a conflict with another one or a connection
@@ -166,14 +164,16 @@ impl SqlStore {
     }
 
     /// One snapshot: everything that is read in it is of the same moment. Dropping it ends it.
-    async fn snapshot(&self) -> Result<DatabaseTransaction, Fault> {
-        read::snapshot(&self.reads).await
+    async fn snapshot(&self) -> Result<DatabaseTransaction, DatabaseError> {
+        query::snapshot(&self.reads).await
     }
 }
 
 /// A read that does not wait for ever for a server that has silently gone.
-pub(crate) async fn limited<T>(read: impl Future<Output = Result<T, Fault>> + Send) -> Result<T, StoreError> {
-    let late = || Err(Fault::Late("the database did not answer in time"));
+pub(crate) async fn limited<T>(
+    read: impl Future<Output = Result<T, DatabaseError>> + Send,
+) -> Result<T, StoreError> {
+    let late = || Err(DatabaseError::Timeout("the database did not answer in time"));
     timeout(READ, read).await.unwrap_or_else(|_| late()).map_err(StoreError::from)
 }
 
@@ -200,21 +200,21 @@ impl ChannelStore for SqlStore {
     async fn load(&self, id: &ChannelId) -> Result<Option<ChannelAggregate>, StoreError> {
         limited(async {
             let snapshot = self.snapshot().await?;
-            read::aggregate(&snapshot, &Scope::channel(id), Lock::Free).await
+            channels::aggregate(&snapshot, &Scope::channel(id), Lock::Free).await
         })
         .await
     }
 
     async fn list(&self, user: &UserId) -> Result<Vec<ChannelSummary>, StoreError> {
-        limited(read::list(&self.reads, user)).await
+        limited(channels::list(&self.reads, user)).await
     }
 
     async fn summary(&self, id: &ChannelId, user: &UserId) -> Result<Option<ChannelSummary>, StoreError> {
-        limited(read::summary(&self.reads, id, user)).await
+        limited(channels::summary(&self.reads, id, user)).await
     }
 
     async fn due_turns(&self, now: Timestamp) -> Result<Vec<ChannelId>, StoreError> {
-        limited(read::due_turns(&self.reads, now)).await
+        limited(channels::due_turns(&self.reads, now)).await
     }
 
     async fn published(&self, channel: &ChannelId) -> Result<(), StoreError> {
@@ -242,7 +242,7 @@ impl ChannelStore for SqlStore {
 #[async_trait]
 impl MessageStore for SqlStore {
     async fn message(&self, channel: &ChannelId, id: &MessageId) -> Result<Option<Message>, StoreError> {
-        limited(read::one_message(&self.reads, channel, id)).await
+        limited(messages::one(&self.reads, channel, id)).await
     }
 
     async fn page(
@@ -251,11 +251,11 @@ impl MessageStore for SqlStore {
         range: SeqRange,
         limit: u32,
     ) -> Result<Vec<Message>, StoreError> {
-        limited(read::page(&self.reads, channel, range, limit)).await
+        limited(messages::page(&self.reads, channel, range, limit)).await
     }
 
     async fn revisions(&self, message: &MessageId) -> Result<Vec<Revision>, StoreError> {
-        limited(read::revisions(&self.reads, message)).await
+        limited(messages::revisions(&self.reads, message)).await
     }
 
     async fn erase_deleted(&self, until: Timestamp) -> Result<usize, StoreError> {
@@ -287,11 +287,11 @@ impl PresenceStore for SqlStore {
     }
 
     async fn presence(&self, user: &UserId) -> Result<Option<Presence>, StoreError> {
-        limited(read::presence(&self.reads, user)).await
+        limited(presence::one(&self.reads, user)).await
     }
 
     async fn presences(&self) -> Result<Vec<Presence>, StoreError> {
-        limited(read::presences(&self.reads)).await
+        limited(presence::all(&self.reads)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

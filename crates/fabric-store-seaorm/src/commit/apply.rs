@@ -1,97 +1,28 @@
 //! What a write does inside its transaction. The same on every database; how transactions are locked and
-//! batched is the writer's affair.
+//! batched is the affair of `writer.rs` and `lanes.rs`.
 
 use std::sync::Arc;
 
 use fabric_domain::decisions::{Change, ChannelAggregate, Commit, IdempotencySlot, NewChannel};
 use fabric_domain::model::{
-    Channel, ChannelId, File, Member, PostOutcome, Presence, Quota, Revision, Seq, Timestamp, UserId,
+    Channel, ChannelId, Member, MessageId, PostOutcome, Presence, Revision, Seq, Timestamp, UserId,
 };
-use fabric_domain::ports::{Decide, Scope, SettledWakes};
+use fabric_domain::ports::{Decide, Scope};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement,
 };
 
-use crate::convert::{self, to_column};
-use crate::entity::{channel, idempotency_key, member, message, presence, read_marker, revision};
-use crate::fault::{Failed, Fault};
-use crate::files;
-use crate::read::{self, Lock};
-use crate::retention::{self, Text};
-use crate::{search, wakes};
-
-/// A write that waits for its transaction. It may be tried more than once.
-#[derive(Clone)]
-pub(crate) enum Write {
-    Create(Arc<NewChannel>),
-    Update {
-        scope: Arc<Scope>,
-        decide: Decide,
-        now: Timestamp,
-    },
-    MarkRead {
-        channel: ChannelId,
-        user: UserId,
-        seq: Seq,
-    },
-    Presence(Arc<Presence>),
-    SettleWakes(Arc<[SettledWakes]>),
-    /// Forgets idempotency keys and owed wakes that have had their day.
-    Sweep {
-        keys_before: Timestamp,
-        wakes_before: Timestamp,
-    },
-    /// Erases texts of deleted messages.
-    Erase(Arc<[Text]>),
-    /// Adds a file within a quota.
-    AddFile {
-        file: Arc<File>,
-        quota: Quota,
-    },
-    /// Removes a file that nobody has attached meanwhile.
-    RemoveFile(Arc<File>),
-    /// Writes nothing: it is answered when everything before it, or of this channel, is published.
-    Fence(Option<ChannelId>),
-}
-
-impl Write {
-    /// The channel that it may have news of.
-    pub(crate) fn news_of(&self) -> Option<&ChannelId> {
-        match self {
-            Self::Create(new) => Some(&new.channel.id),
-            Self::Update { scope, .. } => Some(&scope.channel),
-            _ => None,
-        }
-    }
-}
-
-/// What a write did, once it is committed.
-#[derive(Default)]
-pub(crate) struct Written {
-    /// For updates: what was written.
-    pub(crate) change: Option<Box<Change>>,
-    /// What to publish.
-    pub(crate) news: Option<News>,
-}
-
-impl Written {
-    /// How many bytes of text were written.
-    pub(crate) fn text_len(&self) -> usize {
-        let Some(change) = &self.change else { return 0 };
-        let texts = change.new_message.iter().chain(&change.updated_message);
-        texts.map(|message| message.content.len()).sum()
-    }
-}
-
-/// What a committed write has to tell.
-pub(crate) enum News {
-    Commit(Commit),
-    Presence(Arc<Presence>),
-}
+use super::write::{News, Write, Written};
+use super::{files, retention, wakes};
+use crate::error::{DatabaseError, WriteError};
+use crate::query::{self, Lock};
+use crate::schema::convert::{self, to_column};
+use crate::schema::entity::{channel, idempotency_key, member, message, presence, read_marker, revision};
+use crate::search;
 
 /// Carries out one write; nothing counts until the transaction commits.
-pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Written, Failed> {
+pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Written, WriteError> {
     match write {
         Write::Create(new) => {
             create(db, new).await?;
@@ -133,7 +64,7 @@ pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Wr
     }
 }
 
-async fn create(db: &impl ConnectionTrait, new: &NewChannel) -> Result<(), Fault> {
+async fn create(db: &impl ConnectionTrait, new: &NewChannel) -> Result<(), DatabaseError> {
     lock_creation(db, &new.channel.id).await?;
     let row = convert::channel_row(&new.channel, new.turn.as_ref())?;
     channel::Entity::insert(row).exec_without_returning(db).await?;
@@ -162,9 +93,10 @@ async fn update(
     scope: &Scope,
     decide: &Decide,
     now: Timestamp,
-) -> Result<Written, Failed> {
-    let before = read::aggregate(db, scope, Lock::ForUpdate).await?.ok_or(Failed::NoSuchChannel)?;
-    let mut change = decide(&before).map_err(Failed::Refused)?;
+) -> Result<Written, WriteError> {
+    let before =
+        query::channels::aggregate(db, scope, Lock::ForUpdate).await?.ok_or(WriteError::NoSuchChannel)?;
+    let mut change = decide(&before).map_err(WriteError::Refused)?;
     if let (Some(slot), Some(outcome), None) = (&scope.idempotency, &change.outcome, &before.prior) {
         keep_answer(db, slot, outcome, now).await?;
     }
@@ -183,7 +115,7 @@ async fn write(
     before: &ChannelAggregate,
     change: &Change,
     version: u64,
-) -> Result<(), Fault> {
+) -> Result<(), DatabaseError> {
     let mut channel = change.channel.clone().unwrap_or_else(|| before.channel.clone());
     channel.version = version;
     let turn = change.turn.as_ref().or(before.turn.as_ref());
@@ -221,7 +153,7 @@ async fn write_members(
     db: &impl ConnectionTrait,
     before: &ChannelAggregate,
     change: &Change,
-) -> Result<(), Fault> {
+) -> Result<(), DatabaseError> {
     let channel = &before.channel.id;
     for user in &change.removed_members {
         let key = (channel.as_str().to_owned(), user.as_str().to_owned());
@@ -241,7 +173,7 @@ async fn write_members(
         if stayed || inserted.contains(&user) {
             member::Entity::update(row).exec_without_returning(db).await?;
         } else {
-            row.position = Set(read::next_position(db, channel).await?);
+            row.position = Set(query::channels::next_position(db, channel).await?);
             // Nobody is owed what was before them.
             row.settled_seq = Set(to_column(before.channel.last_seq.0));
             member::Entity::insert(row).exec_without_returning(db).await?;
@@ -253,10 +185,10 @@ async fn write_members(
 
 async fn keep_revision(
     db: &impl ConnectionTrait,
-    message: &fabric_domain::model::MessageId,
+    message: &MessageId,
     revision: &Revision,
-) -> Result<(), Fault> {
-    let number = read::next_revision(db, message).await?;
+) -> Result<(), DatabaseError> {
+    let number = query::messages::next_revision(db, message).await?;
     let row = convert::revision_row(message, number, revision, None);
     revision::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())
@@ -267,7 +199,7 @@ async fn keep_answer(
     slot: &IdempotencySlot,
     outcome: &PostOutcome,
     now: Timestamp,
-) -> Result<(), Fault> {
+) -> Result<(), DatabaseError> {
     let row = convert::idempotency_row(slot, outcome, now)?;
     idempotency_key::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())
@@ -278,7 +210,7 @@ async fn mark_read(
     channel: &ChannelId,
     user: &UserId,
     seq: Seq,
-) -> Result<(), Fault> {
+) -> Result<(), DatabaseError> {
     let row = convert::read_marker_row(channel, user, seq);
     // One statement, so that of two at once none can move the marker back.
     let later = match db.get_database_backend() {
@@ -297,7 +229,7 @@ async fn mark_read(
     Ok(())
 }
 
-async fn set_presence(db: &impl ConnectionTrait, presence: &Presence) -> Result<(), Fault> {
+async fn set_presence(db: &impl ConnectionTrait, presence: &Presence) -> Result<(), DatabaseError> {
     presence::Entity::insert(convert::presence_row(presence))
         .on_conflict(
             OnConflict::column(presence::Column::UserId)
@@ -313,7 +245,7 @@ async fn set_presence(db: &impl ConnectionTrait, presence: &Presence) -> Result<
     Ok(())
 }
 
-async fn sweep_keys(db: &impl ConnectionTrait, before: Timestamp) -> Result<(), Fault> {
+async fn sweep_keys(db: &impl ConnectionTrait, before: Timestamp) -> Result<(), DatabaseError> {
     idempotency_key::Entity::delete_many()
         .filter(idempotency_key::Column::CreatedAt.lt(before.0))
         .exec(db)

@@ -8,11 +8,11 @@ use fabric_domain::ports::Scope;
 use sea_orm::{DatabaseConnection, TransactionTrait};
 use tokio::time::{sleep, timeout};
 
-use crate::apply::{News, lock_creation};
-use crate::convert::to_column;
-use crate::fault::Fault;
-use crate::read;
-use crate::writer::Outcome;
+use super::apply::lock_creation;
+use super::write::{News, Outcome};
+use crate::error::DatabaseError;
+use crate::query::{Lock, channels};
+use crate::schema::convert::to_column;
 
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(8);
@@ -43,7 +43,7 @@ pub(crate) async fn settle(connection: &DatabaseConnection, outcomes: &[Outcome]
         match timeout(LOOK, mark.is_there(connection)).await {
             Ok(Ok(true)) => return Settled::Committed,
             Ok(Ok(false)) => return Settled::RolledBack,
-            Ok(Err(fault)) => tracing::debug!(?fault, "a commit is not settled yet"),
+            Ok(Err(error)) => tracing::debug!(?error, "a commit is not settled yet"),
             Err(_) => tracing::debug!("a commit is not settled yet: no answer in time"),
         }
         sleep(pause).await;
@@ -80,13 +80,13 @@ impl Mark {
 
     /// Looks under the channel's lock: while the transaction in question is open it holds that lock (or that of
     /// its creation), so whoever gets it sees how it ended.
-    async fn is_there(&self, connection: &DatabaseConnection) -> Result<bool, Fault> {
+    async fn is_there(&self, connection: &DatabaseConnection) -> Result<bool, DatabaseError> {
         let transaction = connection.begin().await?;
         let scope = Scope { message: self.message.clone(), ..Scope::channel(&self.channel) };
-        let mut found = read::aggregate(&transaction, &scope, read::Lock::ForUpdate).await?;
+        let mut found = channels::aggregate(&transaction, &scope, Lock::ForUpdate).await?;
         if found.is_none() {
             lock_creation(&transaction, &self.channel).await?;
-            found = read::aggregate(&transaction, &scope, read::Lock::ForUpdate).await?;
+            found = channels::aggregate(&transaction, &scope, Lock::ForUpdate).await?;
         }
         let Some(channel) = found else { return Ok(false) };
         Ok(match self.message {

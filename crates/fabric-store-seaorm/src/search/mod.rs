@@ -16,9 +16,9 @@ use sea_orm::{
     Statement, Value,
 };
 
-use crate::entity::{channel, member, message};
-use crate::fault::Fault;
-use crate::files;
+use crate::error::DatabaseError;
+use crate::query::messages::with_attachments;
+use crate::schema::entity::{channel, member, message};
 
 /// Channels that are named to the index, so that it finds a common word in a few of many channels quickly.
 /// Whoever reads more is told apart only when the rows are there.
@@ -27,7 +27,7 @@ const NAMED_CHANNELS: u64 = 256;
 const NAMED_MESSAGES_MYSQL: i64 = 100_000;
 
 /// Keeps the words of a new message.
-pub(crate) async fn keep(db: &impl ConnectionTrait, message: &Message) -> Result<(), Fault> {
+pub(crate) async fn keep(db: &impl ConnectionTrait, message: &Message) -> Result<(), DatabaseError> {
     let Some(words) = document(message) else { return Ok(()) };
     let row = [message.id.as_str(), message.channel_id.as_str(), message.author.as_str()].map(Value::from);
     let columns = "INSERT INTO search_documents (message_id, channel_id, author";
@@ -50,7 +50,7 @@ pub(crate) async fn keep(db: &impl ConnectionTrait, message: &Message) -> Result
 }
 
 /// Replaces the words of an edited or deleted message.
-pub(crate) async fn replace(db: &impl ConnectionTrait, message: &Message) -> Result<(), Fault> {
+pub(crate) async fn replace(db: &impl ConnectionTrait, message: &Message) -> Result<(), DatabaseError> {
     let Some(words) = document(message) else { return Ok(()) };
     let id = Value::from(message.id.as_str());
     match db.get_database_backend() {
@@ -84,7 +84,7 @@ pub(crate) async fn forget_all(db: &impl ConnectionTrait) -> Result<(), DbErr> {
 pub(crate) async fn search(
     db: &impl ConnectionTrait,
     search: &Search,
-) -> Result<Option<Vec<Message>>, Fault> {
+) -> Result<Option<Vec<Message>>, DatabaseError> {
     let before = match &search.before {
         Some(id) => match number(db, id).await? {
             Some(number) => Some(number),
@@ -122,14 +122,17 @@ pub(crate) async fn search(
     }
     let ids: Vec<String> = found.into_values().rev().take(limit).collect();
     let rows = message::Entity::find().filter(message::Column::Id.is_in(&ids)).all(db).await?;
-    let messages = files::messages(db, rows).await?;
+    let messages = with_attachments(db, rows).await?;
     let mut messages: HashMap<String, Message> =
         messages.into_iter().map(|message| (message.id.as_str().to_owned(), message)).collect();
     Ok(Some(ids.iter().filter_map(|id| messages.remove(id)).collect()))
 }
 
 /// The ids of messages by their numbers.
-async fn find(db: &impl ConnectionTrait, statement: Statement) -> Result<BTreeMap<i64, String>, Fault> {
+async fn find(
+    db: &impl ConnectionTrait,
+    statement: Statement,
+) -> Result<BTreeMap<i64, String>, DatabaseError> {
     let rows = db.query_all_raw(statement).await?;
     let found = rows.iter().map(|row| Ok((row.try_get("", "number")?, row.try_get("", "message_id")?)));
     Ok(found.collect::<Result<_, DbErr>>()?)
@@ -164,7 +167,7 @@ async fn newest_from(
     db: &impl ConnectionTrait,
     channel: Option<&ChannelId>,
     before: Option<i64>,
-) -> Result<Option<i64>, Fault> {
+) -> Result<Option<i64>, DatabaseError> {
     let mut sql = Sql::new("SELECT MIN(number) AS number FROM (", []);
     sql.push(&newest("number", channel.is_some()), [before.unwrap_or(i64::MAX).into()]);
     sql.push("", channel.map(|channel| channel.as_str().into()));
@@ -176,7 +179,7 @@ async fn newest_from(
 }
 
 /// Where a message stands among all, deleted or not.
-async fn number(db: &impl ConnectionTrait, id: &MessageId) -> Result<Option<i64>, Fault> {
+async fn number(db: &impl ConnectionTrait, id: &MessageId) -> Result<Option<i64>, DatabaseError> {
     let mut sql = Sql::new("SELECT number FROM search_documents WHERE message_id = ?", [id.as_str().into()]);
     let row = db.query_one_raw(sql.take(db.get_database_backend())).await?;
     Ok(row.map(|row| row.try_get("", "number")).transpose()?)
@@ -191,7 +194,7 @@ enum Channels {
 }
 
 /// The channels that somebody reads, where they are few enough to be named to the index.
-async fn named_channels(db: &impl ConnectionTrait, reader: &Reader) -> Result<Channels, Fault> {
+async fn named_channels(db: &impl ConnectionTrait, reader: &Reader) -> Result<Channels, DatabaseError> {
     let own = Query::select()
         .column(member::Column::ChannelId)
         .from(member::Entity)
@@ -385,7 +388,7 @@ async fn run(
     db: &impl ConnectionTrait,
     text: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
-) -> Result<(), Fault> {
+) -> Result<(), DatabaseError> {
     db.execute_raw(Sql::new(text, values).take(db.get_database_backend())).await?;
     Ok(())
 }

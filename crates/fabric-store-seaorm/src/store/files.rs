@@ -7,10 +7,9 @@ use async_trait::async_trait;
 use fabric_domain::model::{ChannelId, File, FileId, Quota, Timestamp, Usage, UserId};
 use fabric_domain::ports::{AddFileError, FileStore, StoreError, UpdateError};
 
-use crate::SqlStore;
-use crate::apply::Write;
-use crate::files;
-use crate::store::limited;
+use super::{SqlStore, limited};
+use crate::commit::Write;
+use crate::query::files;
 
 #[async_trait]
 impl FileStore for SqlStore {

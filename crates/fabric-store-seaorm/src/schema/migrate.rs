@@ -15,10 +15,9 @@ use sea_orm_migration::{
 };
 use thiserror::Error;
 
-use crate::bulk;
-use crate::connect::{self, Purpose};
-use crate::entity::unfinished_import;
-use crate::fault::Fault;
+use super::connect::{self, Purpose};
+use super::entity::unfinished_import;
+use crate::error::DatabaseError;
 
 /// Names our lock among those of the server's other users: the first bytes of "fabric migrations".
 const ADVISORY_LOCK: i64 = 0x6661_6272_6963_206d;
@@ -49,7 +48,7 @@ pub enum SchemaError {
 
 impl From<DbErr> for SchemaError {
     fn from(error: DbErr) -> Self {
-        Self::Store(Fault::from(error).into())
+        Self::Store(DatabaseError::from(error).into())
     }
 }
 
@@ -77,7 +76,10 @@ pub(crate) async fn prepare(url: &str, sync: bool) -> Result<(), SchemaError> {
 
 /// Refuses a database that is not complete.
 pub(crate) async fn refuse_incomplete(connection: &impl ConnectionTrait) -> Result<(), SchemaError> {
-    if bulk::is_unfinished(connection).await? { Err(SchemaError::Incomplete) } else { Ok(()) }
+    match unfinished_import::Entity::find_by_id(unfinished_import::ID).one(connection).await? {
+        Some(_) => Err(SchemaError::Incomplete),
+        None => Ok(()),
+    }
 }
 
 /// Runs pending migrations; answers the list, a line each.

@@ -9,29 +9,20 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fabric_domain::decisions::Change;
 use fabric_domain::ports::{Publisher, StoreError, UpdateError};
 use futures_util::FutureExt as _;
-use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
-};
+use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::apply::{News, Write, Written, apply};
-use crate::fault::{Failed, Fault};
-use crate::metrics::{Cause, Metrics, Pending};
+use super::batch::{apply_all, only, publish};
+use super::metrics::{Cause, Metrics, Pending};
+use super::write::{Answer, Outcome, Write, Written};
+use crate::error::DatabaseError;
 
 /// Writes that may wait for the writer; further ones wait for room.
 const QUEUE: usize = 1_024;
 /// The most writes of one transaction.
 const MAX_BATCH: usize = 128;
-/// A transaction takes no further write once it has so many bytes of new and edited texts: the words of a megabyte
-/// cost an index up to half a second.
-const MAX_TEXT: usize = 1 << 20;
-
-pub(crate) type Answer = Result<Option<Box<Change>>, UpdateError>;
-pub(crate) type Outcome = Result<Written, UpdateError>;
 
 struct Job {
     write: Write,
@@ -93,13 +84,13 @@ async fn run(
                 }
                 metrics.publish.record(committed.elapsed());
             }
-            Err(fault) => {
-                tracing::warn!(?fault, writes = batch.len(), "a batch failed; trying its writes one by one");
+            Err(error) => {
+                tracing::warn!(?error, writes = batch.len(), "a batch failed; trying its writes one by one");
                 for job in batch.drain(..) {
-                    metrics.retry(Cause::of(&fault));
+                    metrics.retry(Cause::of(&error));
                     let alone = commit(&connection, std::slice::from_ref(&job), &metrics).await;
-                    if let Err(fault) = &alone {
-                        metrics.fail(Cause::of(fault), 1);
+                    if let Err(error) = &alone {
+                        metrics.fail(Cause::of(error), 1);
                     }
                     finish(job, only(alone), publisher.as_ref()).await;
                 }
@@ -108,29 +99,9 @@ async fn run(
     }
 }
 
-/// The outcome of a transaction with one write.
-pub(crate) fn only(outcomes: Result<Vec<Outcome>, Fault>) -> Outcome {
-    let no_answer = || Err(StoreError::Unavailable("no answer".to_owned()).into());
-    match outcomes {
-        Ok(mut outcomes) => outcomes.pop().unwrap_or_else(no_answer),
-        Err(fault) => Err(StoreError::from(fault).into()),
-    }
-}
-
 async fn finish(job: Job, outcome: Outcome, publisher: &dyn Publisher) {
     // Whoever asked may be gone.
     let _ = job.answer.send(publish(outcome, publisher).await);
-}
-
-/// Publishes what was committed; what is left is the answer.
-pub(crate) async fn publish(outcome: Outcome, publisher: &dyn Publisher) -> Answer {
-    let Written { change, news } = outcome?;
-    match news {
-        Some(News::Commit(commit)) => publisher.publish(commit).await,
-        Some(News::Presence(presence)) => publisher.presence(presence.as_ref().clone()).await,
-        None => {}
-    }
-    Ok(change)
 }
 
 /// One transaction. Refusals are outcomes like others, since a refused write wrote nothing; a failure of the
@@ -139,16 +110,16 @@ async fn commit(
     connection: &DatabaseConnection,
     batch: &[Job],
     metrics: &Metrics,
-) -> Result<Vec<Outcome>, Fault> {
+) -> Result<Vec<Outcome>, DatabaseError> {
     let committed = AssertUnwindSafe(transaction(connection, batch, metrics)).catch_unwind().await;
-    committed.unwrap_or_else(|_| Err(Fault::Inconsistent("a decision has panicked".to_owned())))
+    committed.unwrap_or_else(|_| Err(DatabaseError::Inconsistent("a decision has panicked".to_owned())))
 }
 
 async fn transaction(
     connection: &DatabaseConnection,
     batch: &[Job],
     metrics: &Metrics,
-) -> Result<Vec<Outcome>, Fault> {
+) -> Result<Vec<Outcome>, DatabaseError> {
     if batch.iter().all(|job| matches!(job.write, Write::Fence(_))) {
         // Nothing to commit, so the database need not be asked.
         return Ok(batch.iter().map(|_| Ok(Written::default())).collect());
@@ -162,27 +133,5 @@ async fn transaction(
     let outcomes = apply_all(&transaction, batch.iter().map(|job| &job.write)).await?;
     transaction.commit().await?;
     metrics.committed(began.elapsed(), outcomes.len());
-    Ok(outcomes)
-}
-
-/// Carries out writes one after the other; the first failure of the database fails them all. Of long texts one
-/// transaction takes only some: outcomes are those of the first writes, and the others are the next one's.
-pub(crate) async fn apply_all<'a>(
-    transaction: &DatabaseTransaction,
-    writes: impl ExactSizeIterator<Item = &'a Write>,
-) -> Result<Vec<Outcome>, Fault> {
-    let (mut outcomes, mut text) = (Vec::with_capacity(writes.len()), 0);
-    for write in writes {
-        if text >= MAX_TEXT {
-            break;
-        }
-        let outcome = match apply(transaction, write).await {
-            // Dropping the transaction rolls it back.
-            Err(Failed::Fault(fault)) => return Err(fault),
-            outcome => outcome.map_err(UpdateError::from),
-        };
-        text += outcome.as_ref().map_or(0, Written::text_len);
-        outcomes.push(outcome);
-    }
     Ok(outcomes)
 }

@@ -1,0 +1,200 @@
+//! Channels: as a decision sees one, as lists show them, and which ones have a turn that is over.
+
+use std::collections::{HashMap, HashSet};
+
+use fabric_domain::decisions::{ChannelAggregate, ChannelSummary, IdempotencySlot, PriorAnswer};
+use fabric_domain::model::{ChannelId, Member, Timestamp, UserId};
+use fabric_domain::ports::Scope;
+use sea_orm::sea_query::Query;
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::{Lock, files, messages};
+use crate::error::DatabaseError;
+use crate::schema::convert::{self, from_json};
+use crate::schema::entity::{channel, idempotency_key, member, presence, read_marker};
+
+/// The channel as a decision sees it.
+pub(crate) async fn aggregate(
+    db: &impl ConnectionTrait,
+    scope: &Scope,
+    lock: Lock,
+) -> Result<Option<ChannelAggregate>, DatabaseError> {
+    let mut query = channel::Entity::find_by_id(scope.channel.as_str());
+    if lock == Lock::ForUpdate {
+        // First of all: whatever is read after it is what the one before us committed.
+        query = query.lock_exclusive();
+    }
+    let Some(row) = query.one(db).await? else { return Ok(None) };
+    let (channel, turn) = convert::channel(row)?;
+    Ok(Some(ChannelAggregate {
+        members: members(db, &scope.channel).await?,
+        message: match &scope.message {
+            Some(id) => messages::one(db, &scope.channel, id).await?,
+            None => None,
+        },
+        files: files::wanted(db, &scope.files, lock).await?,
+        prior: match &scope.idempotency {
+            Some(slot) => prior_answer(db, slot).await?,
+            None => None,
+        },
+        channel,
+        turn,
+    }))
+}
+
+async fn members(db: &impl ConnectionTrait, id: &ChannelId) -> Result<Vec<Member>, DatabaseError> {
+    let rows = member::Entity::find()
+        .filter(member::Column::ChannelId.eq(id.as_str()))
+        .order_by_asc(member::Column::Position)
+        .all(db)
+        .await?;
+    let users = Query::select()
+        .column(member::Column::UserId)
+        .from(member::Entity)
+        .and_where(member::Column::ChannelId.eq(id.as_str()))
+        .take();
+    let presences =
+        presence::Entity::find().filter(presence::Column::UserId.in_subquery(users)).all(db).await?;
+    let mut presences: HashMap<String, presence::Model> =
+        presences.into_iter().map(|row| (row.user_id.clone(), row)).collect();
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let presence = presences.remove(&row.user_id);
+            convert::member(row, presence)
+        })
+        .collect())
+}
+
+async fn prior_answer(
+    db: &impl ConnectionTrait,
+    slot: &IdempotencySlot,
+) -> Result<Option<PriorAnswer>, DatabaseError> {
+    let key = (slot.caller.as_str().to_owned(), slot.route.clone(), slot.key.clone());
+    let row = idempotency_key::Entity::find_by_id(key).one(db).await?;
+    row.map(|row| {
+        Ok(PriorAnswer {
+            outcome: from_json("idempotent answer", &row.outcome)?,
+            fingerprint: row.fingerprint,
+        })
+    })
+    .transpose()
+}
+
+/// Public channels and the user's own, by creation.
+pub(crate) async fn list(
+    db: &impl ConnectionTrait,
+    user: &UserId,
+) -> Result<Vec<ChannelSummary>, DatabaseError> {
+    let own = Query::select()
+        .column(member::Column::ChannelId)
+        .from(member::Entity)
+        .and_where(member::Column::UserId.eq(user.as_str()))
+        .take();
+    let rows = channel::Entity::find()
+        .filter(
+            Condition::any()
+                .add(channel::Column::IsPublic.eq(true))
+                .add(channel::Column::Id.in_subquery(own)),
+        )
+        .order_by_asc(channel::Column::CreatedAt)
+        .order_by_asc(channel::Column::Id)
+        .all(db)
+        .await?;
+    summaries(db, rows, user).await
+}
+
+/// One channel as a list would show it.
+pub(crate) async fn summary(
+    db: &impl ConnectionTrait,
+    id: &ChannelId,
+    user: &UserId,
+) -> Result<Option<ChannelSummary>, DatabaseError> {
+    let row = channel::Entity::find_by_id(id.as_str()).one(db).await?;
+    Ok(summaries(db, row.into_iter().collect(), user).await?.pop())
+}
+
+/// How many values one statement may list: databases have limits, the lowest is 32,766.
+const LISTED: usize = 1_000;
+
+/// Three queries for however many channels, or a few more for thousands.
+async fn summaries(
+    db: &impl ConnectionTrait,
+    rows: Vec<channel::Model>,
+    user: &UserId,
+) -> Result<Vec<ChannelSummary>, DatabaseError> {
+    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let (mut counts, mut markers) = (HashMap::<String, i64>::new(), HashMap::<String, i64>::new());
+    for ids in ids.chunks(LISTED) {
+        let counted: Vec<(String, i64)> = member::Entity::find()
+            .select_only()
+            .column(member::Column::ChannelId)
+            .column_as(member::Column::UserId.count(), "members")
+            .filter(member::Column::ChannelId.is_in(ids))
+            .group_by(member::Column::ChannelId)
+            .into_tuple()
+            .all(db)
+            .await?;
+        counts.extend(counted);
+        let marked = read_marker::Entity::find()
+            .filter(read_marker::Column::UserId.eq(user.as_str()))
+            .filter(read_marker::Column::ChannelId.is_in(ids))
+            .all(db)
+            .await?;
+        markers.extend(marked.into_iter().map(|row| (row.channel_id, row.seq)));
+    }
+    let own: Vec<String> = member::Entity::find()
+        .select_only()
+        .column(member::Column::ChannelId)
+        .filter(member::Column::UserId.eq(user.as_str()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let own: HashSet<String> = own.into_iter().collect();
+    rows.into_iter()
+        .map(|row| {
+            let members = counts.get(&row.id).copied().unwrap_or_default();
+            let marker = convert::seq(markers.get(&row.id).copied().unwrap_or_default())?;
+            let is_member = own.contains(&row.id);
+            let (channel, turn) = convert::channel(row)?;
+            Ok(ChannelSummary {
+                member_count: u64::try_from(members).unwrap_or_default(),
+                is_member,
+                unread_count: channel.last_seq.0.saturating_sub(marker.0),
+                channel,
+                turn,
+            })
+        })
+        .collect()
+}
+
+/// Open channels whose turn is over, the earliest first.
+pub(crate) async fn due_turns(
+    db: &impl ConnectionTrait,
+    now: Timestamp,
+) -> Result<Vec<ChannelId>, DatabaseError> {
+    let ids: Vec<String> = channel::Entity::find()
+        .select_only()
+        .column(channel::Column::Id)
+        .filter(channel::Column::TurnDeadline.lte(now.0))
+        .filter(channel::Column::Closed.eq(false))
+        .order_by_asc(channel::Column::TurnDeadline)
+        .order_by_asc(channel::Column::Id)
+        .limit(100)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.into_iter().map(ChannelId::from).collect())
+}
+
+/// The next free position among a channel's members.
+pub(crate) async fn next_position(db: &impl ConnectionTrait, id: &ChannelId) -> Result<i64, DatabaseError> {
+    let last: Option<Option<i64>> = member::Entity::find()
+        .select_only()
+        .column_as(member::Column::Position.max(), "last")
+        .filter(member::Column::ChannelId.eq(id.as_str()))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(last.flatten().map_or(0, |last| last + 1))
+}
