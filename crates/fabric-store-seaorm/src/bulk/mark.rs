@@ -34,7 +34,7 @@ pub(super) async fn claim(
         return Err(BulkError::NotEmpty(table));
     } else {
         // What is left there of messages that are not.
-        search::forget_all(&transaction).await?;
+        search::clear(&transaction).await?;
     }
     let mark = unfinished_import::ActiveModel {
         id: Set(unfinished_import::ID),
@@ -77,7 +77,7 @@ pub(super) async fn clear(transaction: &DatabaseTransaction) -> Result<(), DbErr
     for statement in FORGET_FILES {
         transaction.execute_unprepared(statement).await?;
     }
-    search::forget_all(transaction).await
+    search::clear(transaction).await
 }
 
 /// A table that has rows.

@@ -127,7 +127,7 @@ async fn write(
         let row = convert::message_row(message)?;
         message::Entity::insert(row).exec_without_returning(db).await?;
         files::attach(db, message).await?;
-        search::keep(db, message).await?;
+        search::insert(db, message).await?;
         if let Some(debt) = &change.wake_debt {
             wakes::owe(db, &channel.id, message.seq, debt, message.created_at).await?;
         }

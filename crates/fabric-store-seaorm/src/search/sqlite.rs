@@ -1,0 +1,67 @@
+//! Searching on `SQLite`: its extension FTS5.
+
+use fabric_domain::rules::search::Token;
+use sea_orm::Value;
+
+use super::full_text::{Find, FullText, any, joined};
+use super::sql::Sql;
+
+/// A table `search_words` whose rowid is the message's number. It keeps no texts, and goes through what it finds from
+/// the newest message on.
+pub(super) struct SqliteFts;
+
+impl FullText for SqliteFts {
+    fn insert(&self, ids: [Value; 3], words: String) -> Sql {
+        // Two statements in one go: each way to the connection's thread and back costs more than they do.
+        Sql::new(
+            "INSERT INTO search_documents (message_id, channel_id, author) VALUES (?, ?, ?); \
+             INSERT INTO search_words (rowid, words) VALUES (last_insert_rowid(), ?)",
+            ids.into_iter().chain([words.into()]),
+        )
+    }
+
+    fn replace(&self, message: Value, words: String) -> Vec<Sql> {
+        let removed = Sql::new(
+            "DELETE FROM search_words WHERE rowid = \
+             (SELECT number FROM search_documents WHERE message_id = ?)",
+            [message.clone()],
+        );
+        if words.is_empty() {
+            return vec![removed];
+        }
+        let added = Sql::new(
+            "INSERT INTO search_words (rowid, words) \
+             SELECT number, ? FROM search_documents WHERE message_id = ?",
+            [words.into(), message],
+        );
+        vec![removed, added]
+    }
+
+    fn clear(&self) -> &'static [&'static str] {
+        &["INSERT INTO search_words (search_words) VALUES ('delete-all')", "DELETE FROM search_documents"]
+    }
+
+    fn any(&self, tokens: &[Token]) -> String {
+        any(tokens, " OR ", "*")
+    }
+
+    fn every(&self, conditions: &[String]) -> String {
+        conditions.join(" AND ")
+    }
+
+    /// The words' own order, which it can go through backwards.
+    fn number(&self) -> &'static str {
+        "search_words.rowid"
+    }
+
+    fn find_by_index(&self, find: &Find<'_>) -> Sql {
+        // The words first: `SQLite` does not reorder a cross join.
+        let text = format!(
+            "SELECT number, message_id FROM search_words CROSS JOIN search_documents \
+             ON search_documents.number = search_words.rowid CROSS {} \
+             WHERE search_words MATCH ? AND search_words.rowid < ?",
+            joined("search_documents")
+        );
+        Sql::new(text, [find.user(), find.condition.as_str().into(), find.before.into()])
+    }
+}
