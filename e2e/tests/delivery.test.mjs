@@ -33,10 +33,28 @@ test("general: with mentions the mentioned are woken and the rest observe", asyn
   await general.expect(message, [[author, "observe"], [bob, "wake:mention"], [carol, "observe"]]);
 });
 
-test("general: mentioning only somebody who is no member wakes nobody", async () => {
+test("general: mentioning only strangers, oneself or a name that nobody has is mentioning nobody", async () => {
   const general = await room("general");
-  const message = await author.post(general.channel, `has anybody seen ${dave}?`);
-  await general.expect(message, [[author, "observe"], [bob, "observe"], [carol, "observe"]]);
+  for (const text of [`has anybody seen ${dave}?`, `I, ${author}, say so`, "<@bbo>?", "<@user.name:nobody>?"]) {
+    const message = await author.post(general.channel, text);
+    await general.expect(message, [[author, "observe"], [bob, "wake:general"], [carol, "wake:general"]]);
+  }
+  const message = await author.post(general.channel, `${dave}, ${author} and ${bob}`);
+  await general.expect(message, [[author, "observe"], [bob, "wake:mention"], [carol, "observe"]]);
+});
+
+test("general: mentions in code are none, and code is what Markdown takes for it", async () => {
+  const general = await room("general");
+  for (const text of [`\`${bob}\``, `\`\`${bob} \` ${carol}\`\``, `see\n~~~ js\n${bob}\n\n${carol}`, `\`\`\`\n${bob}\n\`\`\``]) {
+    const message = await author.post(general.channel, text);
+    assert.deepEqual(message.mentions, [], text);
+    await general.expect(message, [[author, "observe"], [bob, "wake:general"], [carol, "wake:general"]]);
+  }
+  for (const text of [`\`\`\`\n${carol}\n\`\`\`\n${bob}`, `it\`s for ${bob}`, `\`${carol}\`, ${bob}`]) {
+    const message = await author.post(general.channel, text);
+    assert.deepEqual(message.mentions, [bob.id], text);
+    await general.expect(message, [[author, "observe"], [bob, "wake:mention"], [carol, "observe"]]);
+  }
 });
 
 test("dm: the other is woken, whatever is mentioned", async () => {

@@ -43,8 +43,9 @@ test("mentions in code are text", async () => {
   for (const [content, mentions] of [
     [`\`${bob}\` ${alice}`, [alice.id]],
     [`\`\`\`\n${bob}\n\`\`\``, []],
-    [`${alice} \`unclosed ${bob}`, [alice.id]],
-    [`\`\`${bob}\` ${alice}`, [alice.id]],
+    [`${alice} \`unclosed ${bob}`, [alice.id, bob.id]],
+    [`\`\`${bob}\` ${alice}\`\``, []],
+    [`\`\`\`js\n${bob}\n\n${bob}`, []],
   ]) {
     assert.deepEqual((await alice.post(channel, content)).mentions, mentions, content);
   }

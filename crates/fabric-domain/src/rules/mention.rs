@@ -2,18 +2,24 @@
 
 use std::collections::HashSet;
 
+use super::markdown::{Piece, outside_code, pieces};
 use crate::model::UserId;
 
 /// The prefix of a name token, `<@user.name:NAME>`.
 const NAME_PREFIX: &str = "user.name:";
 
-/// The mentioned ids of a text: `<@ID>` outside backticks, unique, in first-seen order.
+/// The mentioned ids of a text: `<@ID>` outside code, unique, in first-seen order. A name that was not translated
+/// is no mention.
 pub fn parse(text: &str) -> Vec<UserId> {
     let mut seen = HashSet::new();
-    outside_code(text).flat_map(ids).filter(|id| seen.insert(*id)).map(UserId::new).collect()
+    outside_code(text)
+        .flat_map(ids)
+        .filter(|id| !id.starts_with(NAME_PREFIX) && seen.insert(*id))
+        .map(UserId::new)
+        .collect()
 }
 
-/// The names in `<@user.name:NAME>` tokens outside backticks, unique, in first-seen order.
+/// The names in `<@user.name:NAME>` tokens outside code, unique, in first-seen order.
 ///
 /// A name may contain spaces; it ends at `>` and reaches neither over a backtick nor over a line break.
 pub fn names(text: &str) -> Vec<String> {
@@ -25,69 +31,41 @@ pub fn names(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Rewrites `<@user.name:NAME>` outside backticks to `<@ID>` where `resolve` knows the name; all other
-/// text stays as typed.
+/// Rewrites `<@user.name:NAME>` outside code to `<@ID>` where `resolve` knows the name; all other text stays
+/// as typed.
 pub fn translate_names<'r>(text: &str, resolve: impl Fn(&str) -> Option<&'r UserId>) -> String {
     let mut translated = String::with_capacity(text.len());
     for piece in pieces(text) {
-        let mut rest = piece.text;
-        if !piece.is_code {
-            for token in tokens(piece.text) {
-                let Some(id) = token.name().and_then(&resolve) else { continue };
-                // Tokens come in order and never overlap, so the offset of this one lies in `rest`.
-                let consumed = piece.text.len() - rest.len();
-                translated.push_str(&rest[..token.start - consumed]);
-                translated.push_str("<@");
-                translated.push_str(id.as_str());
-                translated.push('>');
-                rest = &piece.text[token.start + token.length()..];
+        let part = match piece {
+            Piece::Code(code) => {
+                translated.push_str(code);
+                continue;
             }
+            Piece::Text(part) => part,
+        };
+        let mut copied = 0;
+        for token in tokens(part) {
+            let Some(id) = token.name().and_then(&resolve) else { continue };
+            translated.push_str(&part[copied..token.start]);
+            translated.push_str("<@");
+            translated.push_str(id.as_str());
+            translated.push('>');
+            copied = token.start + token.length();
         }
-        translated.push_str(rest);
+        translated.push_str(&part[copied..]);
     }
     translated
 }
 
-/// A stretch of text between two runs of backticks, or such a run itself.
-struct Piece<'a> {
-    text: &'a str,
-    is_code: bool,
-}
-
-/// Splits at every run of backticks, whatever its length; each run toggles, an unclosed one hides the
-/// rest. The runs themselves come as code pieces, so that all pieces joined are the text again.
-fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
-    let mut rest = text;
-    let mut in_code = false;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let is_run = rest.starts_with('`');
-        let end = rest.find(|c| (c == '`') != is_run).unwrap_or(rest.len());
-        let (piece, after) = rest.split_at(end);
-        rest = after;
-        if is_run {
-            in_code = !in_code;
-        }
-        Some(Piece { text: piece, is_code: is_run || in_code })
-    })
-}
-
-fn outside_code(text: &str) -> impl Iterator<Item = &str> {
-    pieces(text).filter(|piece| !piece.is_code).map(|piece| piece.text)
-}
-
-/// `<@ID>` where ID is one or more characters other than `>` and white space (backticks cannot occur
-/// outside code).
+/// What stands in `<@…>`: one or more characters other than `>`, a backtick and white space.
 fn ids(piece: &str) -> impl Iterator<Item = &str> {
     let mut rest = piece;
     std::iter::from_fn(move || {
         loop {
             rest = &rest[rest.find("<@")? + 2..];
-            // An id ends at the first `>` or white space; only the former makes it a mention. No start
-            // before that end can do better, so the text is read once, however many starts it has.
-            let end = rest.find(|c: char| c == '>' || c.is_whitespace())?;
+            // Only `>` makes it a mention. No start before the end of an id can do better, so the text is read
+            // once, however many starts it has.
+            let end = rest.find(|c: char| matches!(c, '>' | '`') || c.is_whitespace())?;
             let (id, after) = rest.split_at(end);
             rest = after;
             if !id.is_empty() && rest.starts_with('>') {
@@ -120,7 +98,7 @@ fn tokens(piece: &str) -> impl Iterator<Item = Token<'_>> {
         loop {
             let start = from + piece[from..].find("<@")?;
             let body = &piece[start + 2..];
-            let end = body.find(['>', '\n', '\r'])?;
+            let end = body.find(['>', '`', '\n', '\r'])?;
             from = start + 2 + end;
             if body[end..].starts_with('>') {
                 // The last start before a `>` is the token: `<@a <@b>` mentions b.
@@ -150,25 +128,37 @@ mod tests {
     }
 
     #[test]
-    fn an_id_has_one_or_more_characters_other_than_gt_and_white_space() {
+    fn an_id_has_one_or_more_characters_other_than_gt_a_backtick_and_white_space() {
         assert_eq!(parsed("<@> <@ bob> <@bo b> <@bob <@\u{a0}x> @bob <bob>"), Vec::<String>::new());
         assert_eq!(parsed("<@a <@b>"), ["b"]);
         assert_eq!(parsed("<@<@b>"), ["<@b"]);
         assert_eq!(parsed("<@>x>"), Vec::<String>::new());
+        assert_eq!(parsed("<@a`b> <@c>"), ["c"], "also where the backtick is text");
+        assert_eq!(parsed("<@a\\`b> <@`<@c>"), ["c"]);
     }
 
     #[test]
-    fn backticks_hide_whatever_the_length_of_the_run() {
+    fn code_hides_as_markdown_has_it() {
         assert_eq!(parsed("`<@a>` <@b>"), ["b"]);
         assert_eq!(parsed("``<@a>`` <@b> ```<@c>``` <@d>"), ["b", "d"]);
-        assert_eq!(parsed("`<@a>``` <@b>"), ["b"], "runs of one, two or three toggle alike");
-        assert_eq!(parsed("<@b> ```<@a> <@c>"), ["b"], "an unclosed run hides the rest");
-        assert_eq!(parsed("<@a`b> <@c>"), Vec::<String>::new(), "an id has no backtick");
+        assert_eq!(parsed("`<@a>``` <@b> `<@c>"), ["c"], "to the next run of exactly n");
+        assert_eq!(parsed("<@b> ```<@a> <@c>"), ["b", "a", "c"], "backticks without a partner hide nothing");
         assert_eq!(parsed("<@a``b> ` <@c>"), ["c"]);
+        assert_eq!(parsed("so:\n```rust\n<@a>\n```\n<@b>"), ["b"]);
+        assert_eq!(parsed("~~~\n<@a>\n\n<@b>"), Vec::<String>::new(), "without a closing fence: to the end");
+        assert_eq!(parsed(r"\`<@a>` <@b>` <@c>"), ["a", "c"], "an escaped backtick opens nothing");
     }
 
     #[test]
-    fn names_are_rewritten_outside_backticks_where_they_are_known() {
+    fn a_name_that_nobody_has_is_no_mention() {
+        assert_eq!(
+            parsed("<@user.name:eve> <@user.name:> <@user.names> <@x.user.name:y>"),
+            ["user.names", "x.user.name:y"]
+        );
+    }
+
+    #[test]
+    fn names_are_rewritten_outside_code_where_they_are_known() {
         let bob = UserId::new("u-bob");
         let ada = UserId::new("u-ada");
         let resolve = |name: &str| match name {
@@ -182,6 +172,12 @@ mod tests {
             translate_names(text, resolve),
             "hi <@u-bob>, <@u-ada>! `<@user.name:bob>` <@user.name:eve> <@u-bob>"
         );
+        let fenced =
+            "```\n<@user.name:bob>\n``` \n<@user.name:bob> ` <@user.name:bob>\r\n> ~~~\n> <@user.name:bob>";
+        assert_eq!(
+            translate_names(fenced, resolve),
+            "```\n<@user.name:bob>\n``` \n<@u-bob> ` <@u-bob>\r\n> ~~~\n> <@user.name:bob>"
+        );
     }
 
     #[test]
@@ -189,6 +185,7 @@ mod tests {
         assert_eq!(names("<@user.name:a\n>"), Vec::<String>::new());
         assert_eq!(names("<@user.name:a <@user.name:b>"), ["b"]);
         assert_eq!(names("<@user.name:>"), Vec::<String>::new());
+        assert_eq!(names("<@user.name:a`b> <@user.name:c>"), ["c"]);
     }
 
     #[test]
@@ -206,6 +203,7 @@ mod tests {
             "<@".repeat(500_000) + ">",
             "<@\n".repeat(300_000),
             "`<@a".repeat(200_000),
+            "<@`".repeat(300_000) + "``",
         ] {
             parse(&hostile);
             names(&hostile);

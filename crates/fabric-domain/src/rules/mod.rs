@@ -8,6 +8,7 @@
 
 pub mod command;
 pub mod delivery;
+mod markdown;
 pub mod mention;
 pub mod search;
 pub mod turn;

@@ -157,6 +157,11 @@ fn setup(channel: &str) -> Parsed<Setup> {
     Ok(setup)
 }
 
+/// What stands after the colon: a text whose line breaks are written as `⏎`.
+fn content(text: &str) -> String {
+    text.strip_prefix(' ').unwrap_or(text).replace('⏎', "\n")
+}
+
 fn key_value(part: &str) -> Parsed<(&str, &str)> {
     let (key, value) = part.split_once(':').ok_or_else(|| format!("no ':' in {part:?}"))?;
     Ok((key.trim(), value.trim()))
@@ -228,7 +233,7 @@ impl Cast {
                 let field = |text: &str| Ok((text.to_owned(), StateExpected::parse(self, text)?));
                 state.split('|').map(|text| field(text.trim())).collect::<Parsed<_>>().map(What::State)
             }
-            Some(("stored", text)) => Ok(What::Stored(text.strip_prefix(' ').unwrap_or(text).to_owned())),
+            Some(("stored", text)) => Ok(What::Stored(content(text))),
             Some(("mentions", "" | " none")) => Ok(What::Mentions(Vec::new())),
             Some(("mentions", ids)) => Ok(What::Mentions(ids.split_whitespace().map(UserId::new).collect())),
             Some(_) => Err("something happens, but nothing is expected of it (no =>)".into()),
@@ -238,7 +243,7 @@ impl Cast {
 
     fn deed(&self, deed: &str) -> Parsed<Deed> {
         if let Some((author, text)) = deed.split_once(':') {
-            let text = text.strip_prefix(' ').unwrap_or(text).to_owned();
+            let text = content(text);
             return Ok(match author.strip_prefix("system") {
                 Some("") => Deed::SystemPost { wakeup: None, text },
                 Some(target) => {
