@@ -18,7 +18,7 @@ pub enum WakeReason {
     OnDuty,
     /// They listen in a `custom` channel.
     Listener,
-    /// A `general` message without mentions wakes everybody.
+    /// A `general` message that mentions no other member wakes everybody.
     General,
     /// A `dm` wakes everybody.
     Dm,

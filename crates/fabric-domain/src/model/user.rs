@@ -48,6 +48,11 @@ impl Author {
             Self::System { .. } => UserId::system(),
         }
     }
+
+    /// Whether this user wrote it.
+    pub fn is(&self, user: &UserId) -> bool {
+        matches!(self, Self::User(caller) if caller.user_id == *user)
+    }
 }
 
 /// A user with access to this guild, as Center lists them.

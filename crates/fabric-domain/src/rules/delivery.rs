@@ -23,7 +23,7 @@ pub struct Delivered<'a> {
     pub x_type: XType,
     /// Who wrote the message.
     pub author: &'a Author,
-    /// Its mentions as parsed, members or not.
+    /// Its mentions as parsed; only those of members count.
     pub mentions: &'a [UserId],
     /// The channel's turn, where it has one.
     pub turn: Option<&'a TurnState>,
@@ -51,12 +51,9 @@ pub fn debt(x_type: XType, author: &UserId, plan: &DeliveryPlan) -> Option<WakeD
 
 /// Decides for every member, and for the admin of a `triage` channel.
 pub fn plan(message: &Delivered<'_>, members: &[Member]) -> DeliveryPlan {
-    // A text may mention as many as it has room for, and a channel may have as many members: looked up, not
-    // searched.
-    let mentions: HashSet<&UserId> = message.mentions.iter().collect();
-    let decide = |member: &Member| decide_for(message, member, mentions.contains(&member.user_id));
+    let mentioned = Mentioned::new(message, members);
     let mut recipients: Vec<_> =
-        members.iter().map(|member| (member.user_id.clone(), decide(member))).collect();
+        members.iter().map(|member| (member.user_id.clone(), decide(message, &mentioned, member))).collect();
     // The admin need not be a member of a triage; the same list decides how they get it.
     let outside_observer = message.admin.filter(|admin| {
         message.x_type == XType::Triage && !members.iter().any(|member| member.user_id == **admin)
@@ -64,7 +61,7 @@ pub fn plan(message: &Delivered<'_>, members: &[Member]) -> DeliveryPlan {
     recipients.extend(outside_observer.map(|admin| {
         let visitor =
             Member { user_id: admin.clone(), wake_mapped: false, presence: PresenceStatus::Unknown };
-        (admin.clone(), decide(&visitor))
+        (admin.clone(), decide(message, &mentioned, &visitor))
     }));
     DeliveryPlan {
         recipients,
@@ -74,31 +71,49 @@ pub fn plan(message: &Delivered<'_>, members: &[Member]) -> DeliveryPlan {
     }
 }
 
-/// The cell of the table for one member.
-pub fn decide(message: &Delivered<'_>, member: &Member) -> Delivery {
-    decide_for(message, member, message.mentions.contains(&member.user_id))
+/// The members that a message mentions, but its author: nobody else's mention counts, so a typing error never
+/// turns "wake all" into "wake nobody".
+struct Mentioned<'a>(HashSet<&'a UserId>);
+
+impl<'a> Mentioned<'a> {
+    fn new(message: &Delivered<'_>, members: &'a [Member]) -> Self {
+        // A text may mention as many as it has room for, and a channel may have as many members: looked up, not
+        // searched.
+        let mentions: HashSet<&UserId> = message.mentions.iter().collect();
+        let counts = |user: &&UserId| mentions.contains(user) && !message.author.is(user);
+        Self(members.iter().map(|member| &member.user_id).filter(counts).collect())
+    }
+
+    fn nobody(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn includes(&self, user: &UserId) -> bool {
+        self.0.contains(user)
+    }
 }
 
-fn decide_for(message: &Delivered<'_>, member: &Member, is_mentioned: bool) -> Delivery {
+/// The cell of the table for one member.
+fn decide(message: &Delivered<'_>, mentioned: &Mentioned<'_>, member: &Member) -> Delivery {
     match message.author {
-        Author::User(author) if author.user_id == member.user_id => match message.x_type {
+        author if author.is(&member.user_id) => match message.x_type {
             XType::Triage => Delivery::Skip,
             _ => Delivery::Observe,
         },
-        Author::User(_) => by_type(message, member, is_mentioned),
-        Author::System { wakeup } => by_system(message, member, is_mentioned, wakeup.as_ref()),
+        Author::User(_) => by_type(message, mentioned, member),
+        Author::System { wakeup } => by_system(message, mentioned, member, wakeup.as_ref()),
     }
 }
 
 #[expect(clippy::match_same_arms, reason = "an arm is a cell of the table")]
-fn by_type(message: &Delivered<'_>, member: &Member, is_mentioned: bool) -> Delivery {
+fn by_type(message: &Delivered<'_>, mentioned: &Mentioned<'_>, member: &Member) -> Delivery {
     match message.x_type {
-        XType::General if message.mentions.is_empty() => Delivery::Wake(WakeReason::General),
-        XType::General if is_mentioned => Delivery::Wake(WakeReason::Mention),
+        XType::General if mentioned.nobody() => Delivery::Wake(WakeReason::General),
+        XType::General if mentioned.includes(&member.user_id) => Delivery::Wake(WakeReason::Mention),
         XType::Dm => Delivery::Wake(WakeReason::Dm),
         XType::Custom if member.wake_mapped => Delivery::Wake(WakeReason::Listener),
         XType::Triage if member.wake_mapped => Delivery::Wake(WakeReason::OnDuty),
-        XType::Triage if is_mentioned => Delivery::Wake(WakeReason::Mention),
+        XType::Triage if mentioned.includes(&member.user_id) => Delivery::Wake(WakeReason::Mention),
         XType::Triage if message.admin == Some(&member.user_id) => Delivery::Observe,
         XType::Triage => Delivery::Skip,
         XType::Announce if member.presence == PresenceStatus::Busy => Delivery::Skip,
@@ -118,14 +133,14 @@ fn to_speaker(message: &Delivered<'_>, member: &Member) -> Delivery {
 /// A system post wakes whom it is meant for; the type still says who gets it at all.
 fn by_system(
     message: &Delivered<'_>,
+    mentioned: &Mentioned<'_>,
     member: &Member,
-    is_mentioned: bool,
     wakeup: Option<&UserId>,
 ) -> Delivery {
     if message.is_ack {
         return to_speaker(message, member);
     }
-    match by_type(message, member, is_mentioned) {
+    match by_type(message, mentioned, member) {
         Delivery::Skip => Delivery::Skip,
         Delivery::Wake(_) | Delivery::Observe if wakeup == Some(&member.user_id) => {
             Delivery::Wake(WakeReason::Targeted)

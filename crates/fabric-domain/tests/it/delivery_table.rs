@@ -19,18 +19,20 @@ use fabric_domain::rules::turn::{Input, Seat, Seed, TurnState};
 /// |---|---|
 /// | `x` | by the member `x`, or by a `guest` who is none, without mentions |
 /// | `x @` | the same, mentioning `named` and `both` |
-/// | `x @x` | the same, mentioning the author alone |
+/// | `x @y` | the same, mentioning `y` alone |
 /// | `sys`, `sys @`, `sys>x` | by the system: no target, mentions, the target `x` |
 const TABLE: &str = "
               plain named duty both busy admin turn | out
 general
   plain         o     g    g    g    g     g     g  |  o
   plain @       o     m    o    m    o     o     o  |  o
-  plain @plain  o     o    o    o    o     o     o  |  o
+  plain @plain  o     g    g    g    g     g     g  |  o
+  plain @guest  o     g    g    g    g     g     g  |  o
+  plain @turn   o     o    o    o    o     o     m  |  o
   named @       o     o    o    m    o     o     o  |  o
   guest         g     g    g    g    g     g     g  |  o
   guest @       o     m    o    m    o     o     o  |  o
-  guest @guest  o     o    o    o    o     o     o  |  o
+  guest @guest  g     g    g    g    g     g     g  |  o
   sys           o     o    o    o    o     o     o  |  o
   sys @         o     o    o    o    o     o     o  |  o
   sys>plain     *     o    o    o    o     o     o  |  o
@@ -267,7 +269,7 @@ fn the_admin_outside_of_the_channel_observes_triage_and_nothing_else() {
 }
 
 #[test]
-fn the_admin_outside_is_woken_by_a_mention_as_the_list_of_triage_says() {
+fn the_admin_outside_observes_also_when_mentioned_since_only_members_mentions_count() {
     let admin = UserId::from("boss");
     let author = by("plain");
     let message = Delivered {
@@ -278,8 +280,10 @@ fn the_admin_outside_is_woken_by_a_mention_as_the_list_of_triage_says() {
         is_ack: false,
         admin: Some(&admin),
     };
-    let plan = delivery::plan(&message, &members());
-    assert_eq!(plan.of(&admin), Some(Delivery::Wake(WakeReason::Mention)));
+    assert_eq!(delivery::plan(&message, &members()).of(&admin), Some(Delivery::Observe));
+    let mut members = members();
+    members.push(Member { user_id: admin.clone(), wake_mapped: false, presence: PresenceStatus::Unknown });
+    assert_eq!(delivery::plan(&message, &members).of(&admin), Some(Delivery::Wake(WakeReason::Mention)));
 }
 
 #[test]
@@ -296,7 +300,8 @@ fn announce_goes_by_presence() {
                 is_ack: false,
                 admin: None,
             };
-            assert_eq!(delivery::decide(&message, &member), expected, "{presence} {author:?}");
+            let plan = delivery::plan(&message, std::slice::from_ref(&member));
+            assert_eq!(plan.of(&member.user_id), Some(expected), "{presence} {author:?}");
         }
     }
 }
@@ -315,9 +320,9 @@ fn presence_matters_to_nothing_but_announce() {
         };
         let of = |presence| {
             let members = [("plain", false), ("duty", true), ("turn", false)];
-            members.map(|(name, wake_mapped)| {
-                delivery::decide(&message, &Member { user_id: name.into(), wake_mapped, presence })
-            })
+            let members =
+                members.map(|(name, wake_mapped)| Member { user_id: name.into(), wake_mapped, presence });
+            delivery::plan(&message, &members)
         };
         for presence in PresenceStatus::ALL {
             assert_eq!(of(presence), of(PresenceStatus::Unknown), "{x_type} {presence}");
