@@ -11,12 +11,13 @@ use actix_web::{App, HttpServer};
 use async_trait::async_trait;
 use fabric_api::realtime::NAMESPACE;
 use fabric_client::GuildClient;
+use fabric_domain::decisions::{CreateChannel, Limits, Post};
 use fabric_domain::model::{
     Author, Caller, ChannelId, GuildId, GuildMember, PostOutcome, SettingsPatch, Timestamp, UserId, UserKind,
     XType,
 };
 use fabric_domain::ports::{CenterError, Clock, Identity, IdentityCenter, Store};
-use fabric_domain::services::{CreateChannel, Guild, Limits, Ports, Post};
+use fabric_domain::services::{Guild, Ports};
 use fabric_realtime::{Gateway, Hub};
 use fabric_store_seaorm::SqlStore;
 use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestEntropy};

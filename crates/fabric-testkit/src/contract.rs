@@ -20,13 +20,13 @@ mod wakes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric_domain::decisions::{ChannelSummary, Commit, Event};
+use fabric_domain::decisions::{ChannelPatch, ChannelSummary, Commit, CreateChannel, Event, Post};
 use fabric_domain::model::{
     Author, Caller, ChannelId, Message, PostOutcome, PresenceStatus, Refusal, Seq, SettingsPatch, UserId,
     XType,
 };
 use fabric_domain::ports::{Scope, SeqRange, Store};
-use fabric_domain::services::{ChannelPatch, CreateChannel, Post, RequestKey, ServiceError};
+use fabric_domain::services::{RequestKey, ServiceError};
 
 pub use files::*;
 pub use hostile::*;

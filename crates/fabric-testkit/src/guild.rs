@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::Limits;
 use fabric_domain::model::{Caller, GuildId, UserKind};
 use fabric_domain::ports::{FileBytes, Store};
-use fabric_domain::services::{Guild, Limits, Ports};
+use fabric_domain::services::{Guild, Ports};
 
 use crate::{MemoryBytes, MemoryStore, NobodyOnline, Recorder, StubCenter, TestClock, TestEntropy};
 

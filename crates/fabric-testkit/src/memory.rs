@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fabric_domain::decisions::{
-    Change, ChannelAggregate, ChannelSummary, Commit, IdempotencySlot, NewChannel, PriorAnswer, TurnRecord,
-};
+use fabric_domain::decisions::{Change, ChannelAggregate, ChannelSummary, Commit, NewChannel, TurnRecord};
 use fabric_domain::model::{
     Channel, ChannelId, Member, Message, MessageId, Presence, Revision, Seq, Timestamp, UserId, WakeDebt,
 };
+use fabric_domain::model::{IdempotencySlot, PriorAnswer};
 use fabric_domain::ports::{
     ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, OwedWake, PresenceStore, Publisher, Scope, SeqRange,
     SettledWakes, StoreError, UpdateError, fitting,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fabric_domain::decisions::Post;
 use fabric_domain::model::{Author, Caller, Seq};
 use fabric_domain::ports::{SeqRange, Store};
 use fabric_domain::rules::search::Query;
-use fabric_domain::services::{Find, Post};
+use fabric_domain::services::Find;
 use fabric_store_seaorm::SqlStore;
 use fabric_testkit::{Recorder, TestClock, TestGuild};
 

@@ -1,7 +1,7 @@
 //! A channel as a decision sees it, and as a list shows it.
 
-use super::{PriorAnswer, TurnRecord};
-use crate::model::{Channel, File, Member, Message, PostOutcome, UserId};
+use super::TurnRecord;
+use crate::model::{Channel, File, Member, Message, PostOutcome, PriorAnswer, Refusal, UserId};
 
 /// A channel as one write sees it: loaded under the store's lock, so the rules never see half a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,21 @@ impl ChannelAggregate {
     /// Whether this user takes part: a member, or anybody where the channel is public (spec/1).
     pub fn is_participant(&self, user: &UserId) -> bool {
         self.channel.is_public || self.is_member(user)
+    }
+
+    /// Refuses what is not done in a closed channel.
+    pub fn require_open(&self) -> Result<(), Refusal> {
+        if self.channel.closed { Err(Refusal::ChannelClosed) } else { Ok(()) }
+    }
+
+    /// The turn; a refusal where members do not speak in turn.
+    pub fn require_turn(&self) -> Result<&TurnRecord, Refusal> {
+        self.turn.as_ref().ok_or(Refusal::NoTurns)
+    }
+
+    /// The message that the write is about; a refusal where there is none.
+    pub fn require_message(&self) -> Result<&Message, Refusal> {
+        self.message.as_ref().ok_or(Refusal::MessageNotFound)
     }
 
     /// The answer that was already given to the same request.

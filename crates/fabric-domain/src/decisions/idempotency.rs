@@ -1,27 +1,18 @@
 //! The same request twice is carried out once (spec/3, messages).
 
-use serde::{Deserialize, Serialize};
+use super::{Change, ChannelAggregate};
+use crate::model::{IdempotencySlot, Refusal};
 
-use crate::model::{PostOutcome, UserId};
-
-/// Which earlier answer a retried request stands for: unique per caller, route and key (spec/3).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdempotencySlot {
-    /// Who asks.
-    pub caller: UserId,
-    /// Method and path.
-    pub route: String,
-    /// The `Idempotency-Key`, 1..=255 characters.
-    pub key: String,
-    /// Digest of the request's body: the same key with another body is refused.
-    pub fingerprint: String,
-}
-
-/// The stored answer to an idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PriorAnswer {
-    /// Digest of the first request's body.
-    pub fingerprint: String,
-    /// What was answered.
-    pub outcome: PostOutcome,
+/// Decides about a request that was not answered before. One that was gets the same answer, and nothing is
+/// written; the same key with another body is refused.
+pub fn once(
+    channel: &ChannelAggregate,
+    slot: Option<&IdempotencySlot>,
+    decide: impl FnOnce() -> Result<Change, Refusal>,
+) -> Result<Change, Refusal> {
+    let (Some(prior), Some(slot)) = (&channel.prior, slot) else { return decide() };
+    if prior.fingerprint != slot.fingerprint {
+        return Err(Refusal::IdempotencyKeyReused);
+    }
+    Ok(Change { outcome: Some(prior.outcome.clone()), ..Change::default() })
 }

@@ -3,6 +3,7 @@
 mod channel;
 mod delivery;
 mod file;
+mod idempotency;
 mod ids;
 mod message;
 mod refusal;
@@ -12,6 +13,7 @@ mod wake;
 pub use channel::{AgentMentions, Channel, ChannelSettings, Member, SettingsPatch, UnknownXType, XType};
 pub use delivery::{Delivery, DeliveryPlan, WakeReason};
 pub use file::{Attachment, File, FileName, FileRules, FileState, MediaType, Quota, Shelf, Usage};
+pub use idempotency::{IdempotencySlot, PriorAnswer};
 pub use ids::{ChannelId, FileId, GuildId, MessageId, Seq, Timestamp, UserId};
 pub use message::{Ack, AckCause, CommandOutcome, Message, PostOutcome, Rejection, Revision};
 pub use refusal::{FieldError, Refusal};

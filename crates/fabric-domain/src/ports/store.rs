@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::{FileStore, SearchStore};
-use crate::decisions::{Change, ChannelAggregate, ChannelSummary, IdempotencySlot, NewChannel};
+use crate::decisions::{Change, ChannelAggregate, ChannelSummary, NewChannel};
+use crate::model::IdempotencySlot;
 use crate::model::{
     ChannelId, FileId, Message, MessageId, Presence, Refusal, Revision, Seq, Timestamp, UserId, WakeReason,
 };

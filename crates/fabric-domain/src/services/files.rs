@@ -11,11 +11,8 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{Guild, ServiceError};
-use crate::decisions::ChannelAggregate;
-use crate::model::{
-    Attachment, Author, Caller, File, FileId, FileName, FileRules, FileState, MediaType, Refusal, Shelf,
-    Timestamp, UserId,
-};
+use crate::decisions::files::is_plausible;
+use crate::model::{Caller, File, FileId, FileName, FileState, MediaType, Refusal, Shelf, UserId};
 use crate::ports::{AddFileError, ByteSource, Draft};
 
 /// Bytes without a row are younger than this while their upload may still go on somewhere, in milliseconds:
@@ -23,8 +20,6 @@ use crate::ports::{AddFileError, ByteSource, Draft};
 const ORPHAN_AGE_MS: i64 = 3_600 * 1_000;
 /// How many files one look takes.
 const PORTION: u32 = 100;
-/// The most characters of an id that is looked up at all.
-const MAX_ID: usize = 80;
 
 /// Who is uploading what in this process.
 #[derive(Debug, Default)]
@@ -277,47 +272,6 @@ impl Guild {
             }
         }
     }
-}
-
-/// What is wrong with a list of files to attach before anybody looks for them.
-pub(super) fn check_list(ids: &[FileId]) -> Result<(), Refusal> {
-    let field = "attachmentIds";
-    let most = FileRules::MAX_ATTACHMENTS;
-    if ids.len() > most {
-        return Err(Refusal::field(field, format!("must have at most {most} entries")));
-    }
-    if ids.iter().collect::<HashSet<_>>().len() < ids.len() {
-        return Err(Refusal::field(field, "must name each file once"));
-    }
-    if ids.iter().all(is_plausible) { Ok(()) } else { Err(no_such_attachment()) }
-}
-
-/// The files as the message keeps them: all are there, the author's own, and not expired.
-pub(super) fn attach(
-    agg: &ChannelAggregate,
-    ids: &[FileId],
-    author: &Author,
-    rules: &FileRules,
-    now: Timestamp,
-) -> Result<Vec<Attachment>, Refusal> {
-    let attach = |id: &FileId| {
-        let own = agg.files.iter().find(|file| file.id == *id && file.uploader == author.id());
-        let file = own.ok_or_else(no_such_attachment)?;
-        match rules.state(file, now) {
-            FileState::Kept => Ok(file.attachment()),
-            FileState::Expired => Err(Refusal::field("attachmentIds", "names a file that has expired")),
-        }
-    };
-    ids.iter().map(attach).collect()
-}
-
-fn no_such_attachment() -> Refusal {
-    Refusal::field("attachmentIds", "names a file that does not exist, or is not yours")
-}
-
-fn is_plausible(id: &FileId) -> bool {
-    let id = id.as_str();
-    !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Bytes as hexadecimal digits in lower case.

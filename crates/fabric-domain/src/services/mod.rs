@@ -1,11 +1,11 @@
-//! The use cases: one function each. Every one checks who asks and calls the store with a pure decision; the
-//! store publishes what it committed, and nothing is sent for what did not commit.
+//! The use cases: one function each. Every one says who asks, chooses time and seed, and calls the store with a
+//! [decision](crate::decisions); the store publishes what it committed, and nothing is sent for what did not commit.
 //!
 //! [`Guild`] is the whole application without its transports: HTTP and realtime are two thin ways in.
 
-mod access;
 mod channels;
 mod files;
+mod idempotency;
 mod members;
 mod messages;
 mod presence;
@@ -17,14 +17,14 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-pub use channels::{ChannelPatch, CreateChannel};
 pub use files::{Swept, Upload};
+pub use idempotency::RequestKey;
 pub use members::MemberView;
-pub use messages::{Page, Post, RequestKey};
+pub use messages::Page;
 pub use search::{Find, Hit, Hits};
 
-use crate::decisions::Change;
-use crate::model::{FileRules, GuildId, Refusal, UserId};
+use crate::decisions::{Access, Change, ChannelAggregate, Limits};
+use crate::model::{Caller, GuildId, Refusal, UserId};
 use crate::ports::{
     BytesError, CenterError, Clock, Decide, Entropy, FileBytes, IdentityCenter, Online, Scope, Store,
     StoreError, UpdateError,
@@ -53,31 +53,6 @@ impl From<UpdateError> for ServiceError {
             UpdateError::NoSuchChannel => Self::Refused(Refusal::ChannelNotFound),
             UpdateError::Refused(refusal) => Self::Refused(refusal),
             UpdateError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-/// Configured limits of a guild.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The most characters of a message.
-    pub content_max_chars: usize,
-    /// How long after posting a message may be edited, in seconds; 0 = for ever.
-    pub edit_window_seconds: u32,
-    /// How long texts of deleted messages are kept out of sight before they are erased, in days; 0 = not at
-    /// all.
-    pub retention_days: u32,
-    /// Those of files.
-    pub files: FileRules,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            content_max_chars: 1_000_000,
-            edit_window_seconds: 900,
-            retention_days: 30,
-            files: FileRules::default(),
         }
     }
 }
@@ -130,6 +105,20 @@ impl Guild {
     /// The one way to change a channel: decide under the store's lock, commit, publish.
     async fn commit(&self, scope: Scope, decide: Decide) -> Result<Change, ServiceError> {
         Ok(self.ports.store.update(scope, decide).await?)
+    }
+
+    /// Commits what a decision says to a caller: the one place where it is found out what the caller is to the
+    /// channel.
+    async fn change(
+        &self,
+        caller: &Caller,
+        scope: Scope,
+        decide: impl Fn(Access<'_>) -> Result<Change, Refusal> + Send + Sync + 'static,
+    ) -> Result<Change, ServiceError> {
+        let (user, admin) = (caller.user_id.clone(), self.admin().await);
+        let decide =
+            move |channel: &ChannelAggregate| decide(Access { channel, user: &user, admin: admin.as_ref() });
+        self.commit(scope, Arc::new(decide)).await
     }
 
     /// Center's admin, who may manage every channel and read every `triage`.

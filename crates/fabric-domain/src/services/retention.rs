@@ -7,7 +7,7 @@ use crate::ports::ERASED_AT_ONCE;
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
 
 impl Guild {
-    /// Erases the texts of messages whose deletion is [`Limits::retention_days`](super::Limits) old or older.
+    /// Erases the texts of messages whose deletion is [`Limits::retention_days`](crate::decisions::Limits) old or older.
     /// Answers how many texts that were. Each batch is a write of its own, so that others get their turn in
     /// between.
     pub async fn erase_deleted(&self) -> Result<usize, ServiceError> {

@@ -2,8 +2,8 @@
 
 use actix_web::{HttpResponse, web};
 use fabric_api::guild::{ChannelRow, CreateChannel, MarkRead, PatchChannel};
+use fabric_domain::decisions::{self, ChannelPatch};
 use fabric_domain::model::{ChannelId, GuildId, Refusal};
-use fabric_domain::services::{self, ChannelPatch};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -33,7 +33,7 @@ pub(super) async fn create(user: GuildUser, body: Body<CreateChannel>) -> Result
             Refusal::field("guildId", format!("must be {}, the guild of this node", user.guild.id()));
         return Err(refusal.into());
     }
-    let new = services::CreateChannel {
+    let new = decisions::CreateChannel {
         name: new.name,
         x_type: new.x_type,
         is_public: new.is_public,

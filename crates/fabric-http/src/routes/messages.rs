@@ -3,9 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use fabric_api::guild::{EditMessage, Message, MessagePage, PageInfo, PostAnswer, PostMessage, Revision};
 use fabric_api::realtime::MessageDeleted;
+use fabric_domain::decisions::Post;
 use fabric_domain::model::{Author, ChannelId, FieldError, MessageId, Refusal, Seq};
 use fabric_domain::ports::SeqRange;
-use fabric_domain::services::{Post, RequestKey};
+use fabric_domain::services::RequestKey;
 use std::collections::HashMap;
 
 use crate::auth::{GuildUser, UserOrSystem};

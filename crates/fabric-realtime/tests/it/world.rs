@@ -8,9 +8,10 @@ use actix_socketio::{Config, Recovery, SocketIo};
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use fabric_api::realtime::NAMESPACE;
+use fabric_domain::decisions::{CreateChannel, Limits, Post};
 use fabric_domain::model::{Author, Caller, ChannelId, GuildId, PostOutcome, Seq, UserKind, XType};
 use fabric_domain::ports::{Clock, OwedWake, SeqRange};
-use fabric_domain::services::{CreateChannel, Guild, Limits, Ports, Post};
+use fabric_domain::services::{Guild, Ports};
 use fabric_realtime::{Gateway, Hub};
 use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestEntropy};
 

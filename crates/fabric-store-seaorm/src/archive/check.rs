@@ -7,7 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fabric_domain::decisions::{IdempotencySlot, TurnRecord};
+use fabric_domain::decisions::TurnRecord;
+use fabric_domain::model::IdempotencySlot;
 use fabric_domain::model::{
     Attachment, Channel, ChannelId, File, FileId, GuildId, Message, MessageId, PostOutcome, Presence,
     Revision, Seq, Timestamp, UserId, WakeDebt,

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use fabric_domain::decisions::IdempotencySlot;
+use fabric_domain::model::IdempotencySlot;
 use fabric_domain::model::{Channel, ChannelId, FileId, GuildId, Seq, Timestamp};
 use fabric_domain::ports::FileBytes;
 use futures_util::TryStreamExt as _;

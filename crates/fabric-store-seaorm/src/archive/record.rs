@@ -3,7 +3,8 @@
 //! What is optional and absent is left out. Instants are milliseconds since 1970. A field that is not known is
 //! refused: a program that adds one counts up the version of the format.
 
-use fabric_domain::decisions::{IdempotencySlot, TurnRecord};
+use fabric_domain::decisions::TurnRecord;
+use fabric_domain::model::IdempotencySlot;
 use fabric_domain::model::{
     Ack, AckCause, AgentMentions, Attachment, Channel, ChannelId, ChannelSettings, CommandOutcome, Creditors,
     FileId, GuildId, Message, MessageId, PostOutcome, Presence, PresenceStatus, Rejection, Seq, Timestamp,

@@ -9,7 +9,8 @@
 
 mod mark;
 
-use fabric_domain::decisions::{IdempotencySlot, TurnRecord};
+use fabric_domain::decisions::TurnRecord;
+use fabric_domain::model::IdempotencySlot;
 use fabric_domain::model::{
     Attachment, Channel, ChannelId, File, Message, MessageId, PostOutcome, Presence, Revision, Seq,
     Timestamp, UserId, WakeDebt,

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use fabric_domain::decisions::{Change, ChannelAggregate, Commit, IdempotencySlot, NewChannel};
+use fabric_domain::decisions::{Change, ChannelAggregate, Commit, NewChannel};
+use fabric_domain::model::IdempotencySlot;
 use fabric_domain::model::{
     Channel, ChannelId, Member, MessageId, PostOutcome, Presence, Revision, Seq, Timestamp, UserId,
 };

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fabric_domain::decisions::{ChannelAggregate, ChannelSummary, IdempotencySlot, PriorAnswer};
-use fabric_domain::model::{ChannelId, Member, Timestamp, UserId};
+use fabric_domain::decisions::{ChannelAggregate, ChannelSummary};
+use fabric_domain::model::{ChannelId, IdempotencySlot, Member, PriorAnswer, Timestamp, UserId};
 use fabric_domain::ports::Scope;
 use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};

@@ -1,6 +1,7 @@
 //! Between rows and the domain's types.
 
-use fabric_domain::decisions::{IdempotencySlot, TurnRecord};
+use fabric_domain::decisions::TurnRecord;
+use fabric_domain::model::IdempotencySlot;
 use fabric_domain::model::{
     Ack, Attachment, Channel, ChannelId, File, FileName, MediaType, Member, Message, MessageId, PostOutcome,
     Presence, PresenceStatus, Revision, Seq, Shelf, Timestamp, UserId, WakeDebt,

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::{ChannelPatch, CreateChannel, Post};
 use fabric_domain::model::{Author, PresenceStatus, Seq, XType};
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange};
-use fabric_domain::services::{ChannelPatch, CreateChannel, Post, RequestKey};
+use fabric_domain::services::RequestKey;
 use fabric_store_seaorm::SqlStore;
 use fabric_testkit::servers::{self, Database, Mode, Proxy};
 use fabric_testkit::{Recorder, TestClock, TestGuild};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, SettingsPatch, XType};
-use fabric_domain::services::{CreateChannel, Post};
 use fabric_testkit::{Recorder, TestGuild};
 use sea_orm::ConnectionTrait;
 

@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, XType};
-use fabric_domain::services::{CreateChannel, Post};
 use fabric_store_seaorm::SqlStore;
 use fabric_testkit::{Recorder, TestClock, TestGuild};
 

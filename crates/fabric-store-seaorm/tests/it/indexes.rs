@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fabric_domain::decisions::{ChannelPatch, CreateChannel, Post};
 use fabric_domain::model::{
     Author, Caller, ChannelId, FileName, MediaType, PostOutcome, PresenceStatus, Seq, Timestamp, XType,
 };
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange, SettledWakes};
 use fabric_domain::rules::search::Query;
-use fabric_domain::services::{ChannelPatch, CreateChannel, Find, Post, RequestKey};
+use fabric_domain::services::{Find, RequestKey};
 use fabric_store_seaorm::SqlStore;
 use fabric_testkit::{Recorder, TestClock, TestGuild};
 use parking_lot::Mutex;

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fabric_domain::decisions::{Commit, Event};
+use fabric_domain::decisions::{Commit, CreateChannel, Event, Post};
 use fabric_domain::model::{Author, ChannelId, Presence, Seq, XType};
 use fabric_domain::ports::{ChannelStore, Publisher, SeqRange};
-use fabric_domain::services::{CreateChannel, Post};
 use fabric_testkit::{Recorder, TestGuild};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, ChannelId, Seq, Timestamp, XType};
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange};
-use fabric_domain::services::{CreateChannel, Post};
 use fabric_store_seaorm::bulk::BulkLoad;
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use fabric_testkit::{Recorder, TestClock, TestGuild};

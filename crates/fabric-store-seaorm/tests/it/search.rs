@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, XType};
 use fabric_domain::ports::{Reader, Search, SearchStore, SeqRange};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::search::Query;
-use fabric_domain::services::{CreateChannel, Post};
 use fabric_store_seaorm::{SqlStore, migrate};
 use fabric_testkit::{Recorder, TestGuild};
 use sea_orm::{ConnectionTrait, DbBackend};

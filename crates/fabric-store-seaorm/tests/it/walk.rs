@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::{ChannelPatch, CreateChannel, Post};
 use fabric_domain::model::{
     Author, Caller, ChannelId, MessageId, PresenceStatus, Seq, SettingsPatch, UserId, XType,
 };
@@ -9,7 +10,7 @@ use fabric_domain::ports::{Reader, Search, SeqRange, SettledWakes, Store};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::search::Query;
 use fabric_domain::rules::turn::Seat;
-use fabric_domain::services::{ChannelPatch, CreateChannel, Find, Post, RequestKey};
+use fabric_domain::services::{Find, RequestKey};
 use fabric_testkit::{Recorder, TestGuild};
 
 /// `a` and `A`, and `b` and `b `, are four users.

@@ -1,13 +1,13 @@
 //! Files: rows, sums, and what messages keep.
 
 use bytes::Bytes;
-use fabric_domain::decisions::Event;
+use fabric_domain::decisions::{Event, Limits, Post};
 use fabric_domain::model::{
     Attachment, Author, ChannelId, File, FileId, FileName, FileRules, MediaType, Message, PostOutcome, Quota,
     Refusal, Shelf, Timestamp, Usage, XType,
 };
 use fabric_domain::ports::{AddFileError, SeqRange, Store};
-use fabric_domain::services::{Limits, Post, RequestKey, ServiceError};
+use fabric_domain::services::{RequestKey, ServiceError};
 
 use super::{Opened, channel};
 use crate::TestGuild;

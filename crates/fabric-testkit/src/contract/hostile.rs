@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, PostOutcome, PresenceStatus, Seq, UserId, XType};
-use fabric_domain::services::{CreateChannel, Post, RequestKey};
+use fabric_domain::services::RequestKey;
 
 use super::{Opened, all, channel, post, try_post};
 

@@ -1,8 +1,8 @@
 //! What was deleted is erased for good after its time.
 
+use fabric_domain::decisions::Limits;
 use fabric_domain::model::{Message, XType};
 use fabric_domain::ports::ERASED_AT_ONCE;
-use fabric_domain::services::Limits;
 
 use super::{ChannelId, Opened, all, channel, post};
 use crate::TestGuild;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use fabric_domain::decisions::CreateChannel;
 use fabric_domain::model::{ChannelId, Message, Refusal, UserId, XType};
 use fabric_domain::rules::search::Query;
-use fabric_domain::services::{CreateChannel, Find, Hits, ServiceError};
+use fabric_domain::services::{Find, Hits, ServiceError};
 
 use super::{Opened, channel, created, post};
 use crate::TestGuild;

@@ -1,8 +1,8 @@
 //! Wakes are owed until a live socket has got them (spec/2 section 8).
 
+use fabric_domain::decisions::Post;
 use fabric_domain::model::{Author, ChannelId, Seq, UserId, XType};
 use fabric_domain::ports::SettledWakes;
-use fabric_domain::services::Post;
 
 use super::{Opened, channel, post};
 use crate::TestGuild;

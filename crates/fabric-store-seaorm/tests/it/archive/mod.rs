@@ -9,11 +9,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{
     Author, Caller, ChannelId, FileId, FileName, MediaType, PresenceStatus, Seq, Timestamp, XType,
 };
 use fabric_domain::ports::{FileBytes, SeqRange};
-use fabric_domain::services::{CreateChannel, Post, RequestKey};
+use fabric_domain::services::RequestKey;
 use fabric_store_seaorm::archive::{self, ArchiveError, ExportOptions, ImportOptions, Part, Summary};
 use fabric_testkit::{MemoryBytes, Recorder, TestClock};
 use sea_orm::{ConnectionTrait, Statement};

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, ChannelId, Message, PostOutcome, Seq, Timestamp, XType};
 use fabric_domain::ports::{Clock, MessageStore, Publisher, SeqRange};
 use fabric_domain::rules::search::Query;
-use fabric_domain::services::{CreateChannel, Find, Post};
+use fabric_domain::services::Find;
 use fabric_store_seaorm::archive::Part;
 use fabric_store_seaorm::bulk::{BulkLoad, TABLES};
 use fabric_store_seaorm::migrate;

@@ -1,8 +1,8 @@
 //! Who may see and do what.
 
 use super::*;
+use fabric_domain::decisions::ChannelPatch;
 use fabric_domain::model::PresenceStatus;
-use fabric_domain::services::ChannelPatch;
 
 #[tokio::test]
 async fn what_may_not_be_seen_does_not_exist() {

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fabric_domain::decisions::{Limits, Post};
 use fabric_domain::model::{Author, File, FileId, FileName, FileRules, MediaType, Quota, XType};
 use fabric_domain::ports::{ByteSource, BytesError, Draft, FileBytes, Listing};
-use fabric_domain::services::{Limits, Post, ServiceError, Upload};
+use fabric_domain::services::{ServiceError, Upload};
 use fabric_testkit::{MemoryBytes, TestGuild};
 
 use super::{channel, code};

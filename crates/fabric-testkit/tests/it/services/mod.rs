@@ -5,11 +5,11 @@ mod files;
 mod posting;
 mod turns;
 
-use fabric_domain::decisions::{Commit, Event};
+use fabric_domain::decisions::{Commit, CreateChannel, Event, Post};
 use fabric_domain::model::{
     Author, Caller, ChannelId, Delivery, DeliveryPlan, Message, PostOutcome, SettingsPatch, UserId, XType,
 };
-use fabric_domain::services::{CreateChannel, Post, ServiceError};
+use fabric_domain::services::ServiceError;
 use fabric_testkit::TestGuild;
 
 /// A private channel; the first of the members creates it, those after a `|` sit in the bypass.

@@ -84,7 +84,7 @@ async fn without_a_time_out_nobody_is_skipped_and_a_new_one_holds_for_the_runnin
     guild.clock.advance_seconds(100_000);
     assert_eq!(guild.guild.expire_turns().await.unwrap(), 0);
     let settings = SettingsPatch { turn_timeout_seconds: Some(10), ..SettingsPatch::default() };
-    let patch = fabric_domain::services::ChannelPatch { settings: Some(settings), ..Default::default() };
+    let patch = fabric_domain::decisions::ChannelPatch { settings: Some(settings), ..Default::default() };
     guild.guild.patch_channel(&guild.human("alice"), &id, patch).await.unwrap();
     assert_eq!(guild.guild.expire_turns().await.unwrap(), 1);
 }
