@@ -1,5 +1,6 @@
 //! Everything CI runs.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -22,12 +23,13 @@ pub(crate) const PARTS: &[Part] = &[
     Part { name: "deny", what: "licences, sources and duplicates of dependencies", run: deny },
     Part { name: "clippy", what: "no warnings, in any target and feature", run: clippy },
     Part { name: "docs", what: "the documentation builds without warnings", run: docs },
+    Part { name: "release", what: "guild and Center build as they are installed", run: release },
     Part { name: "unit", what: "unit, property, scenario, contract and integration tests", run: unit },
-    Part { name: "e2e", what: "the built server against the npm socket.io-client", run: e2e },
-    Part { name: "python", what: "the built server against python-socketio", run: python },
+    Part { name: "e2e", what: "the release binaries against the npm socket.io-client", run: e2e },
+    Part { name: "python", what: "the release binaries against python-socketio", run: python },
     Part {
         name: "conversation",
-        what: "the demo agents discuss until the channel pauses",
+        what: "the demo agents of the release binary discuss until the channel pauses",
         run: conversation,
     },
     Part { name: "fuzz", what: "a minute of inputs that nobody would think of", run: crate::fuzz::run_all },
@@ -124,46 +126,46 @@ fn unit() -> Outcome {
     run(&mut cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]))
 }
 
-/// The binaries. Cargo builds those of a package for its integration tests; asked for in the same words as
-/// the tests, nothing is compiled twice (a plain build would, without the features of dev-dependencies).
-fn build_server() -> Outcome {
-    run(&mut cargo(&["test", "--workspace", "--all-features", "--no-run"]))
+/// What people install, built as they build it: from outside it is these binaries that are tested.
+fn release() -> Outcome {
+    run(&mut cargo(&["build", "--release", "--locked", "-p", "fabric-guild-server", "-p", "fabric-center"]))
 }
 
-fn target() -> std::path::PathBuf {
+fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
 }
 
-fn server_binary() -> std::path::PathBuf {
-    target().join("debug").join("fabric-guild-server")
+/// The guild's; Center's is beside it.
+fn release_binary() -> PathBuf {
+    target().join("release").join("fabric-guild-server")
 }
 
 fn e2e() -> Outcome {
     ensure_node()?;
-    build_server()?;
+    release()?;
     let folder = root().join("e2e");
     run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     run(Command::new("node")
         .args(["--test", "--test-concurrency=3", "--test-reporter=spec", "tests/"])
-        .env("FABRIC_GUILD_SERVER_BIN", server_binary())
+        .env("FABRIC_GUILD_SERVER_BIN", release_binary())
         .current_dir(&folder))
 }
 
 fn python() -> Outcome {
     let folder = root().join("e2e").join("python");
     let python = ensure_python(&target().join("e2e-venv"), &folder.join("requirements.txt"))?;
-    build_server()?;
+    release()?;
     run(Command::new(python)
         .args(["-B", "-m", "unittest", "discover", "--verbose"])
-        .env("FABRIC_GUILD_SERVER_BIN", server_binary())
+        .env("FABRIC_GUILD_SERVER_BIN", release_binary())
         .current_dir(&folder))
 }
 
 fn conversation() -> Outcome {
-    build_server()?;
+    release()?;
     let folder = TempDir::new("conversation")?;
     let say_once = |text: &str| {
-        let mut command = Command::new(server_binary());
+        let mut command = Command::new(release_binary());
         command.arg("dev").arg("--data-dir").arg(folder.path());
         run(command.args(["--center-port", "0", "--guild-port", "0", "--say", text]))
     };

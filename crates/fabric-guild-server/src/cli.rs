@@ -73,18 +73,19 @@ impl Cli {
     /// Runs the sub-command.
     pub async fn run(self) -> ExitCode {
         let command = self.command.unwrap_or(Command::Serve);
+        // Boxed, like those below: the future of `main` is then no larger, nor nested more deeply, for any of them.
         if let Command::Dev(options) = command {
-            return dev::run(options).await;
+            return Box::pin(dev::run(options)).await;
         }
         let settings = match Settings::load(self.config.as_deref()) {
             Ok(settings) => settings,
             Err(error) => return fail(USAGE, &error),
         };
         match command {
-            Command::Serve => serve(&settings).await,
-            Command::Migrate { step } => migrate(&settings, step).await,
-            Command::Export { to } => archive::export(&settings, &to).await,
-            Command::Import { from } => archive::import(&settings, &from).await,
+            Command::Serve => Box::pin(serve(&settings)).await,
+            Command::Migrate { step } => Box::pin(migrate(&settings, step)).await,
+            Command::Export { to } => Box::pin(archive::export(&settings, &to)).await,
+            Command::Import { from } => Box::pin(archive::import(&settings, &from)).await,
             Command::PrintCommandsSyncKey => {
                 say(settings.commands_sync_key.reveal());
                 ExitCode::SUCCESS

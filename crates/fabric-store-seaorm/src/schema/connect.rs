@@ -110,7 +110,9 @@ pub(crate) async fn open(
     }
     let began = Instant::now();
     loop {
-        let error = match Database::connect(options.clone()).await {
+        // Boxed, as it holds the futures of all three drivers: whoever opens a database would hold them by value, nested
+        // more deeply than the compiler computes a layout of when it optimises.
+        let error = match Box::pin(Database::connect(options.clone())).await {
             Ok(connection) => return Ok(connection),
             Err(error) => DatabaseError::from(error),
         };
