@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use fabric_archive::{Archive, ArchiveError, ExportOptions, Progress, Step, Summary};
 use fabric_domain::model::GuildId;
 use fabric_domain::ports::{Clock, Entropy};
 use fabric_files::{DiskFiles, FolderError};
-use fabric_store_seaorm::archive::{
-    self, ArchiveError, ExportOptions, ImportOptions, Progress, Step, Summary,
-};
-use fabric_store_seaorm::migrate;
+use fabric_store_seaorm::bulk::{BeginError, SqlBulkReader, SqlBulkWriter};
+use fabric_store_seaorm::{SchemaError, migrate};
+use thiserror::Error;
 
 use crate::cli::{FAILURE, fail, say};
 use crate::config::Settings;
@@ -24,62 +24,67 @@ fn files(settings: &Settings) -> Result<DiskFiles, FolderError> {
     DiskFiles::open(&settings.file_dir, &GuildId::new(&settings.node_id))
 }
 
-pub(crate) async fn export(settings: &Settings, to: &Path) -> ExitCode {
-    let files = match files(settings) {
-        Ok(files) => files,
-        Err(error) => return refuse(&error),
-    };
-    let made_at = match migrate::made_at(settings.db_url.reveal()).await {
-        Ok(made_at) => made_at,
-        Err(error) => return finish("exported", Err(error.into())),
-    };
-    // Of files that are elsewhere the archive would only say that they are missing.
-    if let Err(error) = files.belong_to(made_at) {
-        return refuse(&error);
+/// Why a guild was not exported or imported.
+#[derive(Debug, Error)]
+enum MoveError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    #[error(transparent)]
+    Files(#[from] FolderError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
+
+impl MoveError {
+    /// A stable code, for scripts.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Archive(error) => error.code(),
+            Self::Begin(error) => error.code(),
+            Self::Files(error) => error.code(),
+            Self::Schema(error) => error.code(),
+        }
     }
+}
+
+pub(crate) async fn export(settings: &Settings, to: &Path) -> ExitCode {
+    finish("exported", try_export(settings, to).await)
+}
+
+pub(crate) async fn import(settings: &Settings, from: &Path) -> ExitCode {
+    finish("imported", try_import(settings, from).await)
+}
+
+async fn try_export(settings: &Settings, to: &Path) -> Result<Summary, MoveError> {
+    let (url, files) = (settings.db_url.reveal(), files(settings)?);
+    // Of files that are elsewhere the archive would only say that they are missing.
+    files.belong_to(migrate::made_at(url).await?)?;
     let options = ExportOptions {
         guild: GuildId::new(&settings.node_id),
         now: SystemClock.now(),
         program: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    finish("exported", archive::export(settings.db_url.reveal(), to, &options, &files, &show).await)
+    let reader = SqlBulkReader::open(url).await?;
+    Ok(fabric_archive::export(reader, to, &options, &files, &show).await?)
 }
 
-pub(crate) async fn import(settings: &Settings, from: &Path) -> ExitCode {
-    let files = match files(settings) {
-        Ok(files) => Arc::new(files),
-        Err(error) => return refuse(&error),
-    };
+async fn try_import(settings: &Settings, from: &Path) -> Result<Summary, MoveError> {
+    let (url, files) = (settings.db_url.reveal(), Arc::new(files(settings)?));
     // It is handed over at the end; better told now.
-    if let Err(error) = files.is_ours_or_free() {
-        return refuse(&error);
-    }
-    let options = ImportOptions {
-        guild: GuildId::new(&settings.node_id),
-        sync: settings.db_sync,
-        token: SystemEntropy.seed().0,
-        now: SystemClock.now(),
-    };
-    let (url, bytes) = (settings.db_url.reveal(), Arc::clone(&files) as _);
-    let done = archive::import(url, from, &options, bytes, Arc::new(show)).await;
-    if done.is_err() {
-        return finish("imported", done);
-    }
-    match migrate::made_at(url).await {
-        // They have moved with the guild.
-        Ok(made_at) => match files.hand_over_to(made_at) {
-            Ok(()) => finish("imported", done),
-            Err(error) => refuse(&error),
-        },
-        Err(error) => finish("imported", Err(error.into())),
-    }
+    files.is_ours_or_free()?;
+    let archive = Archive::open(from)?.of_guild(&GuildId::new(&settings.node_id))?;
+    let archive = archive.verify(Arc::new(show)).await?;
+    let (token, now) = (SystemEntropy.seed().0, SystemClock.now());
+    let writer = SqlBulkWriter::begin(url, settings.db_sync, token, now).await?;
+    let summary = archive.load(writer, Arc::clone(&files) as _, Arc::new(show)).await?;
+    // They have moved with the guild.
+    files.hand_over_to(migrate::made_at(url).await?)?;
+    Ok(summary)
 }
 
-fn refuse(error: &FolderError) -> ExitCode {
-    fail(FAILURE, &format!("{error} ({})", error.code()))
-}
-
-fn finish(verb: &str, done: Result<Summary, ArchiveError>) -> ExitCode {
+fn finish(verb: &str, done: Result<Summary, MoveError>) -> ExitCode {
     match done {
         Ok(summary) => {
             for (part, records) in &summary.records {

@@ -8,14 +8,13 @@
 //! - `search`: the words of messages in each database's own full-text index;
 //! - `commit`: the one write path, with one writer on `SQLite` and a lane for each channel on the others;
 //! - `store`: [`SqlStore`], which is the ports on top of these;
-//! - [`bulk`] and [`archive`]: a whole guild into an empty database, and out of one.
+//! - [`bulk`]: a whole guild into an empty database, and out of one, as `fabric-archive` wants it.
 //!
 //! [`ChannelStore`]: fabric_domain::ports::ChannelStore
 //! [`MessageStore`]: fabric_domain::ports::MessageStore
 //! [`PresenceStore`]: fabric_domain::ports::PresenceStore
 //! [`SearchStore`]: fabric_domain::ports::SearchStore
 
-pub mod archive;
 pub mod bulk;
 mod commit;
 mod error;

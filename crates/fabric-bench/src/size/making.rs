@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use fabric_archive::{BulkError, BulkWriter, Record};
 use fabric_domain::model::{
     Channel, ChannelId, ChannelSettings, GuildId, Message, MessageId, Seq, Timestamp, UserId, XType,
 };
-use fabric_store_seaorm::bulk::{BulkError, BulkLoad};
+use fabric_store_seaorm::bulk::SqlBulkWriter;
 
 use super::text::{RARE, Vocabulary};
 use crate::Outcome;
@@ -72,26 +73,35 @@ pub(super) fn created_at(channel: usize, seq: u64, last_seq: u64) -> Timestamp {
 /// Fills an empty database with so many messages.
 pub(super) async fn make(url: &str, messages: u64) -> Outcome<Guild> {
     let failed = |error: BulkError| format!("no guild: {error}");
-    let mut load = BulkLoad::begin(url, true, 1, Timestamp(NOW)).await.map_err(failed)?;
+    let begun = SqlBulkWriter::begin(url, true, 1, Timestamp(NOW)).await;
+    let mut load = begun.map_err(|error| format!("no guild: {error}"))?;
     let guild = fill(&mut load, messages).await.map_err(failed)?;
     load.finish().await.map_err(failed)?;
     Ok(guild)
 }
 
-async fn fill(load: &mut BulkLoad, messages: u64) -> Result<Guild, BulkError> {
+async fn fill(load: &mut SqlBulkWriter, messages: u64) -> Result<Guild, BulkError> {
     let (vocabulary, mut rng) = (Vocabulary::new(), Rng::new(1));
     let mut channels = Vec::new();
     for (number, last_seq) in sizes(messages).into_iter().enumerate() {
         // Their ids have nothing to do with their sizes.
         let id = ChannelId::new(format!("{:016x}-{number}", rng.number()));
         let channel = channel(&id, number, last_seq);
-        load.channel(&channel, None).await?;
+        load.write(Record::Channel { channel: Box::new(channel), turn: None }).await?;
         for user in 0..USERS {
             if user == 0 || rng.one_in(5) {
                 let user = UserId::new(format!("u{user}"));
                 let position = u64::try_from(number).unwrap_or_default();
-                load.member(&id, position, &user, false, Seq(last_seq)).await?;
-                load.read_marker(&id, &user, Seq(last_seq.saturating_sub(rng.below(100) as u64))).await?;
+                load.write(Record::Member {
+                    channel: id.clone(),
+                    position,
+                    user: user.clone(),
+                    wake_mapped: false,
+                    settled: Seq(last_seq),
+                })
+                .await?;
+                let seq = Seq(last_seq.saturating_sub(rng.below(100) as u64));
+                load.write(Record::ReadMarker { channel: id.clone(), user, seq }).await?;
             }
         }
         for seq in 1..=last_seq {
@@ -116,7 +126,7 @@ async fn fill(load: &mut BulkLoad, messages: u64) -> Result<Guild, BulkError> {
                 deleted_at: None,
                 ack: None,
             };
-            load.message(&message).await?;
+            load.write(Record::Message(Box::new(message))).await?;
         }
         channels.push(Made { id, last_seq });
     }
@@ -125,7 +135,7 @@ async fn fill(load: &mut BulkLoad, messages: u64) -> Result<Guild, BulkError> {
 }
 
 /// As if messages had been stored in the order of time, across channels.
-async fn number(load: &mut BulkLoad, channels: &[Made]) -> Result<(), BulkError> {
+async fn number(load: &mut SqlBulkWriter, channels: &[Made]) -> Result<(), BulkError> {
     // The next message of each channel.
     let mut next = BinaryHeap::new();
     let at =
@@ -136,7 +146,8 @@ async fn number(load: &mut BulkLoad, channels: &[Made]) -> Result<(), BulkError>
     let mut place = 0;
     while let Some(Reverse((created_at, channel, seq))) = next.pop() {
         place += 1;
-        load.numbered(place, &message_id(channel, seq, created_at)).await?;
+        let message = message_id(channel, seq, created_at);
+        load.write(Record::SearchOrder { number: place, message }).await?;
         if seq < channels[channel].last_seq {
             next.push(at(channel, seq + 1));
         }

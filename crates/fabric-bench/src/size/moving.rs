@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fabric_archive::{Archive, ExportOptions, Part};
 use fabric_domain::model::Timestamp;
-use fabric_store_seaorm::archive::{self, ExportOptions, ImportOptions, Part};
+use fabric_store_seaorm::bulk::{SqlBulkReader, SqlBulkWriter};
 use fabric_testkit::{MemoryBytes, TestClock};
 
 use super::{Kind, making, rate, whole_of};
@@ -26,9 +27,7 @@ pub(super) async fn measure(folder: &Path, messages: u64, databases: &[Kind]) ->
     for kind in databases {
         let target = kind.fresh(folder, "target");
         let began = Instant::now();
-        let options = ImportOptions { guild: making::guild(), sync: true, token: 2, now: Timestamp(0) };
-        let imported = archive::import(&target, &place, &options, no_bytes(), Arc::new(|_| ())).await;
-        imported.map_err(|error| format!("{}: {error}", kind.name()))?;
+        import(&target, &place).await.map_err(|error| format!("{}: {error}", kind.name()))?;
         let imported = began.elapsed();
         let again = folder.join("again");
         let (_, exported) = export(&target, &again).await?;
@@ -54,9 +53,18 @@ async fn export(url: &str, to: &Path) -> Outcome<(String, Duration)> {
     let options =
         ExportOptions { guild: making::guild(), now: Timestamp(0), program: "fabric-bench".to_owned() };
     let began = Instant::now();
-    let summary = archive::export(url, to, &options, no_bytes().as_ref(), &|_| ()).await;
+    let reader = SqlBulkReader::open(url).await.map_err(|error| error.to_string())?;
+    let summary = fabric_archive::export(reader, to, &options, no_bytes().as_ref(), &|_| ()).await;
     let summary = summary.map_err(|error| error.to_string())?;
     Ok((whole_of(summary.bytes), began.elapsed()))
+}
+
+async fn import(url: &str, from: &Path) -> Outcome {
+    let archive = Archive::open(from).map_err(|error| error.to_string())?;
+    let archive = archive.verify(Arc::new(|_| ())).await.map_err(|error| error.to_string())?;
+    let writer = SqlBulkWriter::begin(url, true, 2, Timestamp(0)).await.map_err(|error| error.to_string())?;
+    let loaded = archive.load(writer, no_bytes(), Arc::new(|_| ())).await;
+    loaded.map(drop).map_err(|error| error.to_string())
 }
 
 fn speed(messages: u64, time: Duration) -> String {

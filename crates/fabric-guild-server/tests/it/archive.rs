@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fabric_api::guild::{CreateChannel, PostAnswer, PostMessage};
+use fabric_archive::{BulkWriter as _, Part, Record};
 use fabric_client::Range;
 use fabric_client::model::{ChannelId, PresenceStatus, Seq, XType};
 use fabric_domain::model::{Channel, ChannelSettings, Message, MessageId, Timestamp};
 use fabric_domain::ports::ChannelStore;
-use fabric_store_seaorm::archive::Part;
-use fabric_store_seaorm::bulk::BulkLoad;
+use fabric_store_seaorm::bulk::SqlBulkWriter;
 use fabric_testkit::servers;
 use parking_lot::Mutex;
 
@@ -91,7 +91,7 @@ async fn what_goes_wrong_is_said_with_a_code_and_the_server_does_not_start_on_ha
     assert!(said.contains("channels.jsonl, line 1") && said.contains("(archive_damaged)"), "{said}");
 
     // An import into it has broken off.
-    drop(BulkLoad::begin(&other, true, 1, Timestamp(1)).await.unwrap());
+    drop(SqlBulkWriter::begin(&other, true, 1, Timestamp(1)).await.unwrap());
     let said = world.run(&["serve"], &other).unwrap_err();
     assert!(said.contains("an import into this database has not ended"), "{said}");
     world.stop().await;
@@ -168,7 +168,7 @@ async fn killed(url: &str) {
 
 /// Enough messages that an import takes a while.
 async fn fill(url: &str) {
-    let mut load = BulkLoad::begin(url, true, 1, Timestamp(1)).await.unwrap();
+    let mut load = SqlBulkWriter::begin(url, true, 1, Timestamp(1)).await.unwrap();
     let channel = Channel {
         id: "c".into(),
         guild_id: NODE_ID.into(),
@@ -184,7 +184,7 @@ async fn fill(url: &str) {
         version: MESSAGES + 1,
         agent_run: 0,
     };
-    load.channel(&channel, None).await.unwrap();
+    load.write(Record::Channel { channel: Box::new(channel.clone()), turn: None }).await.unwrap();
     for seq in 1..=MESSAGES {
         let message = Message {
             id: MessageId::new(format!("m{seq:08}")),
@@ -201,8 +201,10 @@ async fn fill(url: &str) {
             deleted_at: None,
             ack: None,
         };
-        load.message(&message).await.unwrap();
-        load.numbered(i64::try_from(seq).unwrap(), &message.id).await.unwrap();
+        let number = i64::try_from(seq).unwrap();
+        let place = Record::SearchOrder { number, message: message.id.clone() };
+        load.write(Record::Message(Box::new(message))).await.unwrap();
+        load.write(place).await.unwrap();
     }
     load.finish().await.unwrap();
 }

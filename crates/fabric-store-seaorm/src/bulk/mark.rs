@@ -1,4 +1,4 @@
-//! The mark of a load: who is at work in a database that nobody else is to use.
+//! The mark of an import: who is at work in a database that nobody else is to use.
 
 use fabric_domain::model::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -7,7 +7,9 @@ use sea_orm::{
     EntityTrait, QueryFilter, QuerySelect, SqlErr, Statement,
 };
 
-use super::{BulkError, TABLES, begin};
+use super::TABLES;
+use super::error::{BeginError, LoadError};
+use super::transaction::begin;
 use crate::schema::convert::to_column;
 use crate::schema::entity::unfinished_import;
 use crate::search;
@@ -16,12 +18,12 @@ use crate::search;
 const FORGET_FILES: [&str; 2] =
     ["DELETE FROM file_usage WHERE owner <> ''", "UPDATE file_usage SET bytes = 0 WHERE owner = ''"];
 
-/// Puts our mark where there is nothing, or in the place of that of a load that has broken off.
+/// Puts our mark where there is nothing, or in the place of that of an import that broke off.
 pub(super) async fn claim(
     connection: &DatabaseConnection,
     token: i64,
     now: Timestamp,
-) -> Result<(), BulkError> {
+) -> Result<(), BeginError> {
     let transaction = begin(connection).await?;
     let mark = unfinished_import::Entity::find_by_id(unfinished_import::ID)
         .lock_exclusive()
@@ -29,9 +31,9 @@ pub(super) async fn claim(
         .await?;
     if mark.is_some() {
         clear(&transaction).await?;
-        take_away(&transaction).await?;
+        remove(&transaction).await?;
     } else if let Some(table) = occupied(&transaction).await? {
-        return Err(BulkError::NotEmpty(table));
+        return Err(BeginError::NotEmpty(table));
     } else {
         // What is left there of messages that are not.
         search::clear(&transaction).await?;
@@ -44,7 +46,7 @@ pub(super) async fn claim(
     };
     let marked = unfinished_import::Entity::insert(mark).exec_without_returning(&transaction).await;
     marked.map_err(|error| match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(_)) => BulkError::TakenOver,
+        Some(SqlErr::UniqueConstraintViolation(_)) => BeginError::TakenOver,
         _ => error.into(),
     })?;
     transaction.commit().await?;
@@ -56,7 +58,7 @@ pub(super) async fn check(
     transaction: &DatabaseTransaction,
     token: i64,
     rows: usize,
-) -> Result<(), BulkError> {
+) -> Result<(), LoadError> {
     let rows = to_column(u64::try_from(rows).unwrap_or(u64::MAX));
     let column = unfinished_import::Column::Rows;
     let ours = unfinished_import::Entity::update_many()
@@ -65,7 +67,7 @@ pub(super) async fn check(
         .filter(unfinished_import::Column::Token.eq(token))
         .exec(transaction)
         .await?;
-    if ours.rows_affected == 1 { Ok(()) } else { Err(BulkError::TakenOver) }
+    if ours.rows_affected == 1 { Ok(()) } else { Err(LoadError::taken_over()) }
 }
 
 /// Deletes every row.
@@ -93,6 +95,6 @@ async fn occupied(transaction: &DatabaseTransaction) -> Result<Option<&'static s
 }
 
 /// The database is complete, or as empty as before.
-pub(super) async fn take_away(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+pub(super) async fn remove(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     unfinished_import::Entity::delete_by_id(unfinished_import::ID).exec(transaction).await.map(drop)
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use fabric_domain::decisions::{Change, ChannelAggregate, Commit, NewChannel};
-use fabric_domain::model::IdempotencySlot;
 use fabric_domain::model::{
-    Channel, ChannelId, Member, MessageId, PostOutcome, Presence, Revision, Seq, Timestamp, UserId,
+    Channel, ChannelId, IdempotencySlot, Member, MessageId, PostOutcome, Presence, Revision, Seq, Timestamp,
+    UserId,
 };
 use fabric_domain::ports::{Decide, Scope};
 use sea_orm::sea_query::{Expr, OnConflict};

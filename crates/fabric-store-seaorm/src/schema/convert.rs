@@ -1,10 +1,9 @@
 //! Between rows and the domain's types.
 
 use fabric_domain::decisions::TurnRecord;
-use fabric_domain::model::IdempotencySlot;
 use fabric_domain::model::{
-    Ack, Attachment, Channel, ChannelId, File, FileName, MediaType, Member, Message, MessageId, PostOutcome,
-    Presence, PresenceStatus, Revision, Seq, Shelf, Timestamp, UserId, WakeDebt,
+    Ack, Attachment, Channel, ChannelId, File, FileName, IdempotencySlot, MediaType, Member, Message,
+    MessageId, PostOutcome, Presence, PresenceStatus, Revision, Seq, Shelf, Timestamp, UserId, WakeDebt,
 };
 use sea_orm::ActiveValue::Set;
 use serde::Serialize;

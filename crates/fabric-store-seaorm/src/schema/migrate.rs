@@ -46,6 +46,18 @@ pub enum SchemaError {
     Store(#[from] StoreError),
 }
 
+impl SchemaError {
+    /// A stable code, for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Old(_) => "schema_too_old",
+            Self::New(_) => "schema_too_new",
+            Self::Incomplete => "import_incomplete",
+            Self::Store(_) => "storage_unavailable",
+        }
+    }
+}
+
 impl From<DbErr> for SchemaError {
     fn from(error: DbErr) -> Self {
         Self::Store(DatabaseError::from(error).into())

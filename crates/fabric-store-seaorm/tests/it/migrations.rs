@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use fabric_archive::BulkWriter as _;
 use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, ChannelId, Seq, Timestamp, XType};
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange};
-use fabric_store_seaorm::bulk::BulkLoad;
+use fabric_store_seaorm::bulk::SqlBulkWriter;
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use fabric_testkit::{Recorder, TestClock, TestGuild};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
@@ -172,7 +173,7 @@ async fn a_migration_that_broke_off_before_it_filled_old_rows_fills_them(fresh: 
 }
 
 async fn the_mark_of_an_import_that_has_not_ended_is_not_taken_away(fresh: Fresh) {
-    drop(BulkLoad::begin(&fresh.url, true, 1, Timestamp(1)).await.unwrap());
+    drop(SqlBulkWriter::begin(&fresh.url, true, 1, Timestamp(1)).await.unwrap());
     let before = migrate::status(&fresh.url).await.unwrap();
     let refused = migrate::down(&fresh.url).await.unwrap_err();
     assert!(matches!(refused, SchemaError::Incomplete), "{refused}");
@@ -182,7 +183,7 @@ async fn the_mark_of_an_import_that_has_not_ended_is_not_taken_away(fresh: Fresh
     let refused = open(&fresh, true).await.unwrap_err();
     assert!(matches!(refused, SchemaError::Incomplete), "{refused}");
 
-    BulkLoad::begin(&fresh.url, true, 2, Timestamp(1)).await.unwrap().finish().await.unwrap();
+    SqlBulkWriter::begin(&fresh.url, true, 2, Timestamp(1)).await.unwrap().finish().await.unwrap();
     migrate::down(&fresh.url).await.unwrap();
 }
 

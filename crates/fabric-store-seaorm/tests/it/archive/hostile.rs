@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fabric_domain::model::Timestamp;
-use fabric_store_seaorm::archive::{self, ArchiveError, ImportOptions, Part};
+use fabric_archive::{Archive, ArchiveError, Part};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -44,8 +43,7 @@ impl Spoiled {
         self.write(part, lines);
         let bytes = fs::read(self.folder.join(part.file())).unwrap();
         let mut manifest = self.manifest();
-        let digits = Sha256::digest(&bytes).into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let sha256: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+        let sha256 = hex::encode(Sha256::digest(&bytes));
         manifest["parts"][part.name()] = json!({
             "records": lines.len(), "bytes": bytes.len(), "sha256": sha256,
             "longestLine": lines.iter().map(String::len).max().unwrap_or_default(),
@@ -263,6 +261,10 @@ const SPOILS: &[Spoil] = &[
     ("an attachment in no channel", |it| it.change(Part::Attachments, 0, |line| line["channelId"] = json!("0")), DAMAGED, "attachments.jsonl, line 1: there is no channel 0"),
 ];
 
+async fn verify(folder: &Path) -> Result<(), ArchiveError> {
+    Archive::open(folder)?.verify(Arc::new(|_| ())).await.map(drop)
+}
+
 #[tokio::test]
 async fn whatever_is_wrong_with_an_archive_is_told_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -274,8 +276,7 @@ async fn whatever_is_wrong_with_an_archive_is_told_and_nothing_is_written() {
         let told = refused.to_string();
         assert_eq!(refused.code(), *code, "{name}: {told}");
         assert!(told.contains(words), "{name}: {told}");
-        let verified = archive::verify(&spoiled.folder, Arc::new(|_| ())).await.expect_err(name);
-        assert_eq!(verified.to_string(), told, "{name}");
+        assert_eq!(verify(&spoiled.folder).await.expect_err(name).to_string(), told, "{name}");
         // Not even a database has been made.
         assert!(!folder.path().join("guild.db").exists(), "{name}");
     }
@@ -285,10 +286,8 @@ async fn whatever_is_wrong_with_an_archive_is_told_and_nothing_is_written() {
 #[tokio::test]
 async fn an_archive_of_another_guild_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let (place, target) = (archive(folder.path()).await, databases::sqlite());
-    let options = ImportOptions { guild: "south".into(), sync: true, token: 1, now: Timestamp(1) };
-    let refused =
-        archive::import(&target.url, &place, &options, no_bytes(), Arc::new(|_| ())).await.unwrap_err();
+    let archive = Archive::open(&archive(folder.path()).await).unwrap();
+    let refused = archive.of_guild(&"south".into()).unwrap_err();
     assert!(matches!(refused, ArchiveError::OtherGuild { .. }), "{refused}");
     assert!(refused.to_string().contains("guild") && refused.to_string().contains("south"), "{refused}");
 }

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use fabric_archive::{BulkError, BulkWriter as _, Record};
 use fabric_domain::model::{FileId, Timestamp};
 use fabric_domain::ports::{ByteSource, BytesError, Draft, FileBytes, Listing, Publisher};
-use fabric_store_seaorm::archive::{self, ImportOptions};
-use fabric_store_seaorm::bulk::{BulkError, BulkLoad, TABLES};
+use fabric_store_seaorm::bulk::{SqlBulkWriter, TABLES};
 use fabric_store_seaorm::{SchemaError, SqlStore};
 use fabric_testkit::{MemoryBytes, Recorder, TestClock};
 use sea_orm::ConnectionTrait;
 
-use super::{export, export_with, import, no_bytes, parts, rows, unusual, upload, walked};
+use super::{export, export_with, import, import_as, no_bytes, parts, rows, unusual, upload, walked};
 use crate::databases::{self, Fresh};
 
 on_each_database!(
@@ -58,18 +58,20 @@ async fn what_a_broken_off_import_has_left_is_served_to_nobody_and_imported_anew
 }
 
 async fn only_the_later_one_of_two_imports_goes_on(fresh: Fresh) {
-    let presence = |user: &str| fabric_domain::model::Presence {
-        user_id: user.into(),
-        status: fabric_domain::model::PresenceStatus::Idle,
-        source: None,
-        updated_at: Some(Timestamp(5)),
+    let presence = |user: &str| {
+        Record::Presence(fabric_domain::model::Presence {
+            user_id: user.into(),
+            status: fabric_domain::model::PresenceStatus::Idle,
+            source: None,
+            updated_at: Some(Timestamp(5)),
+        })
     };
-    let mut first = BulkLoad::begin(&fresh.url, true, 10, Timestamp(1)).await.unwrap();
-    first.presence(&presence("first")).await.unwrap();
-    let mut second = BulkLoad::begin(&fresh.url, true, 20, Timestamp(1)).await.unwrap();
+    let mut first = SqlBulkWriter::begin(&fresh.url, true, 10, Timestamp(1)).await.unwrap();
+    first.write(presence("first")).await.unwrap();
+    let mut second = SqlBulkWriter::begin(&fresh.url, true, 20, Timestamp(1)).await.unwrap();
     let replaced = first.finish().await.unwrap_err();
     assert!(matches!(replaced, BulkError::TakenOver), "{replaced}");
-    second.presence(&presence("second")).await.unwrap();
+    second.write(presence("second")).await.unwrap();
     second.finish().await.unwrap();
     assert_eq!(rows(&fresh).await, 1);
 }
@@ -86,9 +88,8 @@ struct Overtaken {
 impl FileBytes for Overtaken {
     async fn begin(&self, id: &FileId) -> Result<Box<dyn Draft>, BytesError> {
         if !self.has_begun.swap(true, Ordering::Relaxed) {
-            let options = ImportOptions { guild: "guild".into(), sync: true, token: 40, now: Timestamp(1) };
             let bytes = Arc::clone(&self.bytes) as Arc<dyn FileBytes>;
-            archive::import(&self.url, &self.from, &options, bytes, Arc::new(|_| ())).await.unwrap();
+            import_as(40, &self.url, bytes, &self.from).await.unwrap();
         }
         self.bytes.begin(id).await
     }
@@ -122,8 +123,7 @@ async fn an_import_that_was_taken_over_leaves_the_bytes_to_the_one_that_goes_on(
     let bytes = no_bytes();
     let (url, from, has_begun) = (fresh.url.clone(), place.clone(), AtomicBool::new(false));
     let overtaken = Overtaken { bytes: Arc::clone(&bytes), url, from, has_begun };
-    let options = ImportOptions { guild: "guild".into(), sync: true, token: 20, now: Timestamp(1) };
-    let refused = archive::import(&fresh.url, &place, &options, Arc::new(overtaken), Arc::new(|_| ())).await;
+    let refused = import_as(20, &fresh.url, Arc::new(overtaken), &place).await;
     assert_eq!(refused.unwrap_err().code(), "import_taken_over");
 
     let again = folder.path().join("again");

@@ -9,18 +9,53 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use fabric_archive::{Archive, ArchiveError, ExportOptions, Part, Summary};
 use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{
     Author, Caller, ChannelId, FileId, FileName, MediaType, PresenceStatus, Seq, Timestamp, XType,
 };
 use fabric_domain::ports::{FileBytes, SeqRange};
 use fabric_domain::services::RequestKey;
-use fabric_store_seaorm::archive::{self, ArchiveError, ExportOptions, ImportOptions, Part, Summary};
+use fabric_store_seaorm::SchemaError;
+use fabric_store_seaorm::bulk::{BeginError, SqlBulkReader, SqlBulkWriter};
 use fabric_testkit::{MemoryBytes, Recorder, TestClock};
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::databases::Fresh;
 use crate::walk::{Side, USERS};
+
+/// What a failed export or import says, and its code.
+#[derive(Debug)]
+pub(super) struct Refused {
+    told: String,
+    code: &'static str,
+}
+
+impl Refused {
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.told)
+    }
+}
+
+macro_rules! refused_by {
+    ($($error:ty),*) => {
+        $(
+            impl From<$error> for Refused {
+                fn from(error: $error) -> Self {
+                    Self { told: error.to_string(), code: error.code() }
+                }
+            }
+        )*
+    };
+}
+
+refused_by!(ArchiveError, BeginError, SchemaError);
 
 /// No bytes yet.
 pub(super) fn no_bytes() -> Arc<MemoryBytes> {
@@ -28,20 +63,17 @@ pub(super) fn no_bytes() -> Arc<MemoryBytes> {
 }
 
 /// A guild without files.
-pub(super) async fn export(fresh: &Fresh, to: &Path) -> Result<Summary, ArchiveError> {
+pub(super) async fn export(fresh: &Fresh, to: &Path) -> Result<Summary, Refused> {
     export_with(fresh, no_bytes().as_ref(), to).await
 }
 
-pub(super) async fn export_with(
-    fresh: &Fresh,
-    bytes: &dyn FileBytes,
-    to: &Path,
-) -> Result<Summary, ArchiveError> {
+pub(super) async fn export_with(fresh: &Fresh, bytes: &dyn FileBytes, to: &Path) -> Result<Summary, Refused> {
     let options = ExportOptions { guild: "guild".into(), now: Timestamp(1), program: "a test".to_owned() };
-    archive::export(&fresh.url, to, &options, bytes, &|_| ()).await
+    let reader = SqlBulkReader::open(&fresh.url).await?;
+    Ok(fabric_archive::export(reader, to, &options, bytes, &|_| ()).await?)
 }
 
-pub(super) async fn import(fresh: &Fresh, from: &Path) -> Result<Summary, ArchiveError> {
+pub(super) async fn import(fresh: &Fresh, from: &Path) -> Result<Summary, Refused> {
     import_with(fresh, no_bytes(), from).await
 }
 
@@ -49,9 +81,20 @@ pub(super) async fn import_with(
     fresh: &Fresh,
     bytes: Arc<MemoryBytes>,
     from: &Path,
-) -> Result<Summary, ArchiveError> {
-    let options = ImportOptions { guild: "guild".into(), sync: true, token: 1, now: Timestamp(1) };
-    archive::import(&fresh.url, from, &options, bytes, Arc::new(|_| ())).await
+) -> Result<Summary, Refused> {
+    import_as(1, &fresh.url, bytes, from).await
+}
+
+/// An import that is told from others by this number.
+pub(super) async fn import_as(
+    token: u64,
+    url: &str,
+    bytes: Arc<dyn FileBytes>,
+    from: &Path,
+) -> Result<Summary, Refused> {
+    let archive = Archive::open(from)?.of_guild(&"guild".into())?.verify(Arc::new(|_| ())).await?;
+    let writer = SqlBulkWriter::begin(url, true, token, Timestamp(1)).await?;
+    Ok(archive.load(writer, bytes, Arc::new(|_| ())).await?)
 }
 
 /// Uploads a file of so many bytes.

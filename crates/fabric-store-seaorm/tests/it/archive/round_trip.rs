@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use fabric_archive::{BulkWriter as _, Part, Record};
 use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, ChannelId, Message, PostOutcome, Seq, Timestamp, XType};
 use fabric_domain::ports::{Clock, MessageStore, Publisher, SeqRange};
 use fabric_domain::rules::search::Query;
 use fabric_domain::services::Find;
-use fabric_store_seaorm::archive::Part;
-use fabric_store_seaorm::bulk::{BulkLoad, TABLES};
+use fabric_store_seaorm::bulk::{SqlBulkWriter, TABLES};
 use fabric_store_seaorm::migrate;
 use fabric_testkit::{MemoryBytes, Recorder};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
@@ -270,7 +270,7 @@ async fn former_texts_whose_numbers_have_gaps_move_too(target: Fresh) {
 /// Their words are taken in several goes, among those of short ones; and so they are by the migration.
 async fn long_messages_move_a_few_at_once(target: Fresh) {
     let (source, folder) = (databases::sqlite(), tempfile::tempdir().unwrap());
-    let mut load = BulkLoad::begin(&source.url, true, 1, Timestamp(1)).await.unwrap();
+    let mut load = SqlBulkWriter::begin(&source.url, true, 1, Timestamp(1)).await.unwrap();
     // A channel and a message as the server makes them.
     let other = databases::sqlite();
     let store = other.store(Arc::new(Recorder::default())).await;
@@ -281,14 +281,20 @@ async fn long_messages_move_a_few_at_once(target: Fresh) {
     let message =
         made.guild.guild.ports().store.page(&room.id, SeqRange::default(), 1).await.unwrap().remove(0);
     room.last_seq = Seq(LONG * 3);
-    load.channel(&room, None).await.unwrap();
-    load.member(&room.id, 0, &"a".into(), false, Seq::ZERO).await.unwrap();
+    load.write(Record::Channel { channel: Box::new(room.clone()), turn: None }).await.unwrap();
+    let channel = room.id.clone();
+    let user = "a".into();
+    load.write(Record::Member { channel, position: 0, user, wake_mapped: false, settled: Seq::ZERO })
+        .await
+        .unwrap();
     for seq in 1..=LONG * 3 {
         let filling = if seq % 3 == 0 { "ü".repeat(500_000) } else { String::new() };
         let content = format!("word {seq} {filling}");
         let message = Message { id: format!("m{seq:04}").into(), seq: Seq(seq), content, ..message.clone() };
-        load.message(&message).await.unwrap();
-        load.numbered(i64::try_from(seq).unwrap(), &message.id).await.unwrap();
+        let number = i64::try_from(seq).unwrap();
+        let place = Record::SearchOrder { number, message: message.id.clone() };
+        load.write(Record::Message(Box::new(message))).await.unwrap();
+        load.write(place).await.unwrap();
     }
     load.finish().await.unwrap();
 

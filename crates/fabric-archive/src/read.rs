@@ -4,54 +4,58 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::check::{Checker, Row};
-use super::error::ArchiveError;
-use super::file_record::{AttachmentLine, FileLine};
-use super::lines::PartReader;
-use super::manifest::{Manifest, Part};
-use super::record::{
-    ChannelLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine, PresenceLine, ReadMarkerLine,
-    RevisionLine, SearchOrderLine,
+use crate::bytes;
+use crate::check::Checker;
+use crate::error::ArchiveError;
+use crate::line::{
+    AttachmentLine, ChannelLine, FileLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine,
+    PresenceLine, ReadMarkerLine, RevisionLine, SearchOrderLine,
 };
-use super::{Observer, Progress, Step, TOLD_EVERY, bytes};
+use crate::lines::PartReader;
+use crate::manifest::Manifest;
+use crate::part::Part;
+use crate::port::Record;
+use crate::progress::{Observer, Progress, Step, TOLD_EVERY};
 
-/// Hands on every row of the archive, and how many bytes its line has, until somebody wants no more of them.
-pub(super) fn read(
+/// What a line says, once it is believed.
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    /// Of a file: whether the archive has its bytes.
+    pub(crate) has_bytes: bool,
+}
+
+/// Hands on every entry of the archive, and how many bytes its line has, until somebody wants no more of them.
+pub(crate) fn read(
     folder: &Path,
     manifest: &Manifest,
     step: Step,
     observer: Observer<'_>,
-    mut take: impl FnMut(Row, usize) -> Result<(), ArchiveError>,
+    mut take: impl FnMut(Entry, usize) -> Result<(), ArchiveError>,
 ) -> Result<(), ArchiveError> {
     let mut checker = Checker::default();
     for (part, described) in &manifest.parts {
         let mut reader = PartReader::open(folder, *part, described)?;
         let tell = |done| observer(Progress { step, part: *part, done, of: Some(described.records) });
-        while let Some(row) = next(&mut reader, *part, &mut checker)? {
-            if let (Step::Checking, Row::File(file, true)) = (step, &row) {
+        while let Some(entry) = next(&mut reader, *part, &mut checker)? {
+            if let (Step::Checking, Entry { record: Record::File(file), has_bytes: true }) = (step, &entry) {
                 bytes::check(folder, file)?;
             }
-            take(row, reader.length())?;
+            take(entry, reader.length())?;
             if reader.number().is_multiple_of(TOLD_EVERY) {
                 tell(reader.number());
             }
         }
-        let whole = match part {
-            Part::Members => checker.end_of_members(),
-            Part::Messages => checker.end_of_messages(),
-            Part::SearchOrder => checker.end_of_search_order(),
-            _ => Ok(()),
-        };
-        whole.map_err(|what| ArchiveError::Damaged { file: part.file(), what })?;
+        checker.end_of(*part).map_err(|what| ArchiveError::Damaged { file: part.file(), what })?;
         tell(described.records);
     }
     Ok(())
 }
 
 /// The next line of a part, checked.
-fn next(reader: &mut PartReader, part: Part, checker: &mut Checker) -> Result<Option<Row>, ArchiveError> {
+fn next(reader: &mut PartReader, part: Part, checker: &mut Checker) -> Result<Option<Entry>, ArchiveError> {
     let Some(line) = reader.next()? else { return Ok(None) };
-    let row = match part {
+    let mut has_bytes = false;
+    let record = match part {
         Part::Channels => parse::<ChannelLine>(line).and_then(|line| checker.channel(line)),
         Part::Members => parse::<MemberLine>(line).and_then(|line| checker.member(line)),
         Part::Messages => parse::<MessageLine>(line).and_then(|line| checker.message(line)),
@@ -64,9 +68,12 @@ fn next(reader: &mut PartReader, part: Part, checker: &mut Checker) -> Result<Op
         Part::IdempotencyKeys => {
             parse::<IdempotencyLine>(line).and_then(|line| checker.idempotency_key(line))
         }
-        Part::Files => parse::<FileLine>(line).and_then(|line| checker.file(line)),
+        Part::Files => parse::<FileLine>(line).and_then(|line| {
+            has_bytes = !line.missing;
+            checker.file(line)
+        }),
     };
-    row.map(Some).map_err(|what| reader.bad_line(what))
+    record.map(|record| Some(Entry { record, has_bytes })).map_err(|what| reader.bad_line(what))
 }
 
 fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
@@ -74,7 +81,7 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
 }
 
 /// The first line of a part that is about messages whose message `is` the one.
-pub(super) fn find_line(
+pub(crate) fn find_line(
     folder: &Path,
     manifest: &Manifest,
     part: Part,

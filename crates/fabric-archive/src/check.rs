@@ -8,46 +8,22 @@
 use std::collections::{HashMap, HashSet};
 
 use fabric_domain::decisions::TurnRecord;
-use fabric_domain::model::IdempotencySlot;
-use fabric_domain::model::{
-    Attachment, Channel, ChannelId, File, FileId, GuildId, Message, MessageId, PostOutcome, Presence,
-    Revision, Seq, Timestamp, UserId, WakeDebt,
+use fabric_domain::model::{ChannelId, FileId, GuildId, MessageId, Revision, Seq, UserId};
+
+use crate::bytes;
+use crate::line::{
+    AttachmentLine, ChannelLine, FileLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine,
+    PresenceLine, ReadMarkerLine, RevisionLine, SearchOrderLine,
 };
+use crate::part::Part;
+use crate::port::Record;
 
-use super::bytes;
-use super::file_record::{AttachmentLine, FileLine};
-use super::record::{
-    ChannelLine, IdempotencyLine, MemberLine, MessageLine, OwedWakeLine, PresenceLine, ReadMarkerLine,
-    RevisionLine, SearchOrderLine,
-};
-
-/// What is wrong with a line.
-type Checked<T> = Result<T, String>;
-
-/// What a line says, once it is believed.
-#[derive(Debug)]
-pub(super) enum Row {
-    Channel(Box<Channel>, Option<Box<TurnRecord>>),
-    /// In which channel, the how-manieth, who, whether they are mapped, up to where their wakes are settled.
-    Member(ChannelId, u64, UserId, bool, Seq),
-    Message(Box<Message>),
-    /// Where a message stands among all that can be found.
-    Numbered(i64, MessageId),
-    /// Of which message, in which channel, at which place.
-    Attachment(MessageId, ChannelId, u64, Attachment),
-    /// Of which message, the how-manieth, and when that was deleted.
-    Revision(MessageId, u64, Revision, Option<Timestamp>),
-    ReadMarker(ChannelId, UserId, Seq),
-    Presence(Presence),
-    OwedWake(ChannelId, Seq, WakeDebt, Timestamp),
-    IdempotencyKey(Box<(IdempotencySlot, PostOutcome)>, Timestamp),
-    /// And whether its bytes are in the archive.
-    File(Box<File>, bool),
-}
+/// Or what is wrong with a line.
+pub(crate) type Checked<T> = Result<T, String>;
 
 /// What has been seen of an archive.
 #[derive(Debug, Default)]
-pub(super) struct Checker {
+pub(crate) struct Checker {
     channels: HashMap<ChannelId, Facts>,
     last_channel: Option<ChannelId>,
     last_member: Option<(ChannelId, u64)>,
@@ -78,7 +54,7 @@ struct Facts {
 }
 
 impl Checker {
-    pub(super) fn channel(&mut self, line: ChannelLine) -> Checked<Row> {
+    pub(crate) fn channel(&mut self, line: ChannelLine) -> Checked<Record> {
         ascends(&mut self.last_channel, line.id.clone())?;
         let (channel, turn) = line.into_channel()?;
         id("id", channel.id.as_str())?;
@@ -102,10 +78,15 @@ impl Checker {
         let facts =
             Facts { guild: channel.guild_id.clone(), last_seq: channel.last_seq, seen: Seq::ZERO, awaited };
         self.channels.insert(channel.id.clone(), facts);
-        Ok(Row::Channel(Box::new(channel), turn.map(Box::new)))
+        Ok(Record::Channel { channel: Box::new(channel), turn: turn.map(Box::new) })
     }
 
-    pub(super) fn member(&mut self, line: MemberLine) -> Checked<Row> {
+    /// The guild of a channel whose line was seen.
+    pub(crate) fn guild_of(&self, channel: &ChannelId) -> Option<&GuildId> {
+        self.channels.get(channel).map(|facts| &facts.guild)
+    }
+
+    pub(crate) fn member(&mut self, line: MemberLine) -> Checked<Record> {
         let MemberLine { channel_id, user_id, wake_mapped, settled_seq } = line;
         id("userId", user_id.as_str())?;
         column("settledSeq", settled_seq.0)?;
@@ -127,11 +108,10 @@ impl Checker {
             return Err(format!("{user_id} is a member, and the turn of the channel does not know them"));
         }
         self.last_member = Some((channel_id.clone(), position));
-        Ok(Row::Member(channel_id, position, user_id, wake_mapped, settled_seq))
+        Ok(Record::Member { channel: channel_id, position, user: user_id, wake_mapped, settled: settled_seq })
     }
 
-    /// After the last member.
-    pub(super) fn end_of_members(&self) -> Checked<()> {
+    fn end_of_members(&self) -> Checked<()> {
         let named = |facts: &Facts| facts.awaited.as_ref().and_then(|awaited| awaited.iter().next().cloned());
         match self.channels.iter().find_map(|(id, facts)| Some((id, named(facts)?))) {
             Some((channel, user)) => {
@@ -141,7 +121,17 @@ impl Checker {
         }
     }
 
-    pub(super) fn message(&mut self, line: MessageLine) -> Checked<Row> {
+    /// After the last line of a part: whether all of it was there.
+    pub(crate) fn end_of(&self, part: Part) -> Checked<()> {
+        match part {
+            Part::Members => self.end_of_members(),
+            Part::Messages => self.end_of_messages(),
+            Part::SearchOrder => self.end_of_search_order(),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn message(&mut self, line: MessageLine) -> Checked<Record> {
         if self.last_message.as_ref().is_some_and(|last| *last > line.channel_id) {
             return Err(out_of_order());
         }
@@ -164,11 +154,10 @@ impl Checker {
         if let Some(answered) = &message.reply_to {
             id("replyTo", answered.as_str())?;
         }
-        Ok(Row::Message(Box::new(message)))
+        Ok(Record::Message(Box::new(message)))
     }
 
-    /// After the last message.
-    pub(super) fn end_of_messages(&self) -> Checked<()> {
+    fn end_of_messages(&self) -> Checked<()> {
         match self.channels.iter().find(|(_, facts)| facts.seen != facts.last_seq) {
             Some((id, Facts { seen, last_seq, .. })) => {
                 Err(format!("the channel {id} has {last_seq} messages, and {seen} are there"))
@@ -177,7 +166,7 @@ impl Checker {
         }
     }
 
-    pub(super) fn search_order(&mut self, line: SearchOrderLine) -> Checked<Row> {
+    pub(crate) fn search_order(&mut self, line: SearchOrderLine) -> Checked<Record> {
         let SearchOrderLine { number, message_id } = line;
         if number < 1 {
             return Err("number is less than 1".to_owned());
@@ -185,11 +174,11 @@ impl Checker {
         ascends(&mut self.last_number, number)?;
         id("messageId", message_id.as_str())?;
         self.numbered += 1;
-        Ok(Row::Numbered(number, message_id))
+        Ok(Record::SearchOrder { number, message: message_id })
     }
 
-    /// After the last number. No message has two, and none is there for nothing, so as many are all.
-    pub(super) fn end_of_search_order(&self) -> Checked<()> {
+    /// No message has two, and none is there for nothing, so as many are all.
+    fn end_of_search_order(&self) -> Checked<()> {
         let Self { findable, numbered, .. } = self;
         if findable == numbered {
             return Ok(());
@@ -199,7 +188,7 @@ impl Checker {
         ))
     }
 
-    pub(super) fn attachment(&mut self, line: AttachmentLine) -> Checked<Row> {
+    pub(crate) fn attachment(&mut self, line: AttachmentLine) -> Checked<Record> {
         let (message, channel, position) = (line.message_id.clone(), line.channel_id.clone(), line.position);
         let next = match &self.last_attachment {
             Some((last, position)) if *last == message => position + 1,
@@ -214,44 +203,45 @@ impl Checker {
         let kept = line.into_attachment()?;
         id("fileId", kept.id.as_str())?;
         column("size", kept.size)?;
-        Ok(Row::Attachment(message, channel, position, kept))
+        Ok(Record::Attachment { message, channel, position, attachment: kept })
     }
 
-    pub(super) fn revision(&mut self, line: RevisionLine) -> Checked<Row> {
+    pub(crate) fn revision(&mut self, line: RevisionLine) -> Checked<Record> {
         let RevisionLine { message_id, number, content, replaced_at, deleted_at } = line;
         ascends(&mut self.last_revision, (message_id.clone(), number))?;
         id("messageId", message_id.as_str())?;
         column("number", number)?;
-        Ok(Row::Revision(message_id, number, Revision { content, replaced_at }, deleted_at))
+        let revision = Revision { content, replaced_at };
+        Ok(Record::Revision { message: message_id, number, revision, deleted_at })
     }
 
-    pub(super) fn read_marker(&mut self, line: ReadMarkerLine) -> Checked<Row> {
+    pub(crate) fn read_marker(&mut self, line: ReadMarkerLine) -> Checked<Record> {
         let ReadMarkerLine { channel_id, user_id, seq } = line;
         ascends(&mut self.last_read_marker, (channel_id.clone(), user_id.clone()))?;
         id("userId", user_id.as_str())?;
         column("seq", seq.0)?;
         facts(&mut self.channels, &channel_id)?;
-        Ok(Row::ReadMarker(channel_id, user_id, seq))
+        Ok(Record::ReadMarker { channel: channel_id, user: user_id, seq })
     }
 
-    pub(super) fn presence(&mut self, line: PresenceLine) -> Checked<Row> {
+    pub(crate) fn presence(&mut self, line: PresenceLine) -> Checked<Record> {
         ascends(&mut self.last_presence, line.user_id.clone())?;
         id("userId", line.user_id.as_str())?;
         length("source", line.source.as_deref().unwrap_or_default(), 80)?;
-        Ok(Row::Presence(line.into_presence()))
+        Ok(Record::Presence(line.into_presence()))
     }
 
-    pub(super) fn owed_wake(&mut self, line: OwedWakeLine) -> Checked<Row> {
+    pub(crate) fn owed_wake(&mut self, line: OwedWakeLine) -> Checked<Record> {
         let (channel, seq, created_at) = (line.channel_id.clone(), line.seq, line.created_at);
         ascends(&mut self.last_owed_wake, (channel.clone(), seq))?;
         let last_seq = facts(&mut self.channels, &channel)?.last_seq;
         if seq == Seq::ZERO || seq > last_seq {
             return Err(format!("there is no message {seq} in its channel"));
         }
-        Ok(Row::OwedWake(channel, seq, line.into_debt(), created_at))
+        Ok(Record::OwedWake { channel, seq, debt: line.into_debt(), created_at })
     }
 
-    pub(super) fn idempotency_key(&mut self, line: IdempotencyLine) -> Checked<Row> {
+    pub(crate) fn idempotency_key(&mut self, line: IdempotencyLine) -> Checked<Record> {
         let (caller, route, key) = (line.caller_user_id.clone(), line.route.clone(), line.key.clone());
         id("callerUserId", caller.as_str())?;
         length("route", &route, 160)?;
@@ -259,15 +249,15 @@ impl Checker {
         length("fingerprint", &line.fingerprint, 64)?;
         ascends(&mut self.last_idempotency_key, (caller, route, key))?;
         let created_at = line.created_at;
-        Ok(Row::IdempotencyKey(Box::new(line.into_answer()?), created_at))
+        let (slot, outcome) = line.into_answer()?;
+        Ok(Record::IdempotencyKey { slot: Box::new(slot), outcome: Box::new(outcome), created_at })
     }
 
-    pub(super) fn file(&mut self, line: FileLine) -> Checked<Row> {
+    pub(crate) fn file(&mut self, line: FileLine) -> Checked<Record> {
         ascends(&mut self.last_file, line.id.clone())?;
         if !bytes::is_name(line.id.as_str()) {
             return Err(format!("{:?} cannot be the name of a file", line.id));
         }
-        let has_bytes = !line.missing;
         let file = line.into_file()?;
         id("uploaderUserId", file.uploader.as_str())?;
         column("size", file.size)?;
@@ -275,7 +265,7 @@ impl Checker {
         if file.sha256.len() != 64 || !file.sha256.bytes().all(is_digit) {
             return Err("sha256 is none".to_owned());
         }
-        Ok(Row::File(Box::new(file), has_bytes))
+        Ok(Record::File(Box::new(file)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The lines of an archive that are about files; see `record.rs`.
+//! Lines of `attachments.jsonl` and `files.jsonl`.
 
 use fabric_domain::model::{
     Attachment, ChannelId, File, FileId, FileName, MediaType, MessageId, Shelf, Timestamp, UserId,
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 /// A line of `attachments.jsonl`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct AttachmentLine {
-    pub(super) message_id: MessageId,
+pub(crate) struct AttachmentLine {
+    pub(crate) message_id: MessageId,
     /// From 0, in the order in which they were given.
-    pub(super) position: u64,
-    pub(super) channel_id: ChannelId,
-    /// The file may have had its day.
+    pub(crate) position: u64,
+    pub(crate) channel_id: ChannelId,
+    /// The file itself may have expired.
     file_id: FileId,
     name: String,
     mime: String,
@@ -21,19 +21,19 @@ pub(super) struct AttachmentLine {
 }
 
 impl AttachmentLine {
-    pub(super) fn new(message_id: MessageId, channel_id: ChannelId, position: u64, kept: Attachment) -> Self {
+    pub(crate) fn new(message_id: MessageId, channel_id: ChannelId, position: u64, kept: Attachment) -> Self {
         let Attachment { id, name, mime, size } = kept;
         let (name, mime) = (name.as_str().to_owned(), mime.as_str().to_owned());
         Self { message_id, position, channel_id, file_id: id, name, mime, size }
     }
 
-    pub(super) fn into_attachment(self) -> Result<Attachment, String> {
+    pub(crate) fn into_attachment(self) -> Result<Attachment, String> {
         attachment(self.file_id, self.name, self.mime, self.size)
     }
 }
 
 /// Only names and types that are harmless already: they come out as they went in.
-pub(super) fn attachment(id: FileId, name: String, mime: String, size: u64) -> Result<Attachment, String> {
+pub(crate) fn attachment(id: FileId, name: String, mime: String, size: u64) -> Result<Attachment, String> {
     let (name, mime) = described(name, mime)?;
     Ok(Attachment { id, name, mime, size })
 }
@@ -51,8 +51,8 @@ fn described(name: String, mime: String) -> Result<(FileName, MediaType), String
 /// A line of `files.jsonl`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct FileLine {
-    pub(super) id: FileId,
+pub(crate) struct FileLine {
+    pub(crate) id: FileId,
     name: String,
     mime: String,
     size: u64,
@@ -62,7 +62,7 @@ pub(super) struct FileLine {
     shelf: ShelfOfLine,
     /// Its bytes were not there any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) missing: bool,
+    pub(crate) missing: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ enum ShelfOfLine {
 }
 
 impl FileLine {
-    pub(super) fn new(file: File, missing: bool) -> Self {
+    pub(crate) fn new(file: File, missing: bool) -> Self {
         let File { id, name, mime, size, sha256, uploader, created_at, shelf } = file;
         let shelf = match shelf {
             Shelf::Loose(since) => ShelfOfLine::Loose(since),
@@ -83,7 +83,7 @@ impl FileLine {
         Self { id, name, mime, size, sha256, uploader_user_id: uploader, created_at, shelf, missing }
     }
 
-    pub(super) fn into_file(self) -> Result<File, String> {
+    pub(crate) fn into_file(self) -> Result<File, String> {
         let (name, mime) = described(self.name, self.mime)?;
         Ok(File {
             id: self.id,

@@ -1,72 +1,22 @@
 //! Files of JSON lines, written and read once from beginning to end, with what the manifest says of them.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::error::ArchiveError;
-use super::manifest::{Described, Part};
+use crate::disk::{create, name, of_file, open};
+use crate::error::ArchiveError;
+use crate::manifest::Described;
+use crate::part::Part;
 
 const BUFFER: usize = 256 * 1024;
 
-/// Says which file an error is about.
-pub(super) fn of_file(file: &Path) -> impl FnOnce(io::Error) -> ArchiveError + use<> {
-    let file = file.to_owned();
-    |cause| ArchiveError::File { file, cause }
-}
-
-/// Creates a file that is not there yet. What is in it is private: only its owner may read it.
-pub(super) fn create(path: &Path) -> Result<File, ArchiveError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(of_file(path))
-}
-
-/// Opens a file of the archive: a file, and not something that leads elsewhere.
-pub(super) fn open(path: &Path) -> Result<Option<File>, ArchiveError> {
-    let metadata = match path.symlink_metadata() {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(of_file(path)(error)),
-    };
-    if !metadata.is_file() {
-        let what = "it is no regular file".to_owned();
-        return Err(ArchiveError::Damaged { file: name(path), what });
-    }
-    File::open(path).map(Some).map_err(of_file(path))
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The whole of a file that is not large; `None` when there is none.
-pub(super) fn small_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, ArchiveError> {
-    let Some(file) = open(path)? else { return Ok(None) };
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(of_file(path))?;
-    if bytes.len() as u64 > limit {
-        let what = format!("it is larger than {limit} bytes");
-        return Err(ArchiveError::Damaged { file: name(path), what });
-    }
-    Ok(Some(bytes))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
-}
-
 /// A part that is being written.
-pub(super) struct PartWriter {
+pub(crate) struct PartWriter {
+    part: Part,
     path: PathBuf,
     file: BufWriter<File>,
     hash: Sha256,
@@ -75,15 +25,19 @@ pub(super) struct PartWriter {
 }
 
 impl PartWriter {
-    pub(super) fn create(folder: &Path, part: Part) -> Result<Self, ArchiveError> {
+    pub(crate) fn create(folder: &Path, part: Part) -> Result<Self, ArchiveError> {
         let path = folder.join(part.file());
         let file = BufWriter::with_capacity(BUFFER, create(&path)?);
         let described = Described { records: 0, bytes: 0, longest_line: 0, sha256: String::new() };
-        Ok(Self { path, file, hash: Sha256::new(), line: Vec::new(), described })
+        Ok(Self { part, path, file, hash: Sha256::new(), line: Vec::new(), described })
+    }
+
+    pub(crate) fn part(&self) -> Part {
+        self.part
     }
 
     /// Adds a line; answers how many there are.
-    pub(super) fn write(&mut self, record: &impl Serialize) -> Result<u64, ArchiveError> {
+    pub(crate) fn write(&mut self, record: &impl Serialize) -> Result<u64, ArchiveError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, record).map_err(|error| of_file(&self.path)(error.into()))?;
         self.described.longest_line = self.described.longest_line.max(self.line.len() as u64);
@@ -96,17 +50,17 @@ impl PartWriter {
     }
 
     /// Waits until it is on the disk.
-    pub(super) fn finish(self) -> Result<Described, ArchiveError> {
+    pub(crate) fn finish(self) -> Result<Described, ArchiveError> {
         let Self { path, file, hash, mut described, .. } = self;
         let file = file.into_inner().map_err(|error| of_file(&path)(error.into_error()))?;
         file.sync_all().map_err(of_file(&path))?;
-        described.sha256 = hex(&hash.finalize());
+        described.sha256 = hex::encode(hash.finalize());
         Ok(described)
     }
 }
 
 /// A part that is being read.
-pub(super) struct PartReader {
+pub(crate) struct PartReader {
     path: PathBuf,
     file: BufReader<File>,
     hash: Sha256,
@@ -116,7 +70,7 @@ pub(super) struct PartReader {
 }
 
 impl PartReader {
-    pub(super) fn open(folder: &Path, part: Part, expected: &Described) -> Result<Self, ArchiveError> {
+    pub(crate) fn open(folder: &Path, part: Part, expected: &Described) -> Result<Self, ArchiveError> {
         let path = folder.join(part.file());
         let Some(file) = open(&path)? else {
             let what = "the file is missing".to_owned();
@@ -128,22 +82,22 @@ impl PartReader {
     }
 
     /// Something is wrong with the line that was read last.
-    pub(super) fn bad_line(&self, what: impl Into<String>) -> ArchiveError {
+    pub(crate) fn bad_line(&self, what: impl Into<String>) -> ArchiveError {
         ArchiveError::BadLine { file: name(&self.path), line: self.found.records, what: what.into() }
     }
 
     /// The number of the line that was read last, from 1.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.found.records
     }
 
     /// The length of the line that was read last, in bytes.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.line.len()
     }
 
     /// The next line without its end; `None` after the last one, once the file is what the manifest says.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, ArchiveError> {
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, ArchiveError> {
         self.line.clear();
         // One more than the longest, and its end; never more in memory, whatever the file has.
         let limit = self.expected.longest_line + 2;
@@ -178,7 +132,7 @@ impl PartReader {
     }
 
     fn end(&mut self) -> Result<(), ArchiveError> {
-        self.found.sha256 = hex(&std::mem::take(&mut self.hash).finalize());
+        self.found.sha256 = hex::encode(std::mem::take(&mut self.hash).finalize());
         if self.found == self.expected {
             return Ok(());
         }

@@ -1,64 +1,64 @@
-//! Rows on their way from the thread that reads an archive to the task that fills the database. What is under way is
-//! bounded in bytes, too: a few hundred rows may be a few hundred megabytes.
+//! Entries on their way from the thread that reads an archive to the task that fills the database. What is under way is
+//! bounded in bytes, too: a few hundred entries may be a few hundred megabytes.
 
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::check::Row;
+use crate::read::Entry;
 
-/// Rows that are handed on at once, or fewer when their lines have so many bytes; and how often so many may wait.
+/// Entries that are handed on at once, or fewer when their lines have so many bytes; and how often so many may wait.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 const WAITING: usize = 8;
 /// The most bytes that wait or are being written. A batch that has more goes alone.
 const BYTES: u32 = 8 << 20;
 
-/// Some rows; until it is dropped, their bytes count.
-pub(super) struct Batch {
-    pub(super) rows: Vec<Row>,
+/// Some entries; until it is dropped, their bytes count.
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Entry>,
     _room: OwnedSemaphorePermit,
 }
 
-/// Nobody takes rows any more.
+/// Nobody takes entries any more.
 #[derive(Debug)]
-pub(super) struct Unwanted;
+pub(crate) struct Unwanted;
 
 /// The reader's end.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     batches: mpsc::Sender<Batch>,
     room: Arc<Semaphore>,
     runtime: Handle,
-    rows: Vec<Row>,
+    entries: Vec<Entry>,
     bytes: usize,
 }
 
-/// A way for rows, whose first end is for a thread of its own, which may wait.
-pub(super) fn channel() -> (Sender, mpsc::Receiver<Batch>) {
+/// A way for entries, whose first end is for a thread of its own, which may wait.
+pub(crate) fn channel() -> (Sender, mpsc::Receiver<Batch>) {
     let (batches, receiver) = mpsc::channel(WAITING);
     let room = Arc::new(Semaphore::new(BYTES as usize));
-    (Sender { batches, room, runtime: Handle::current(), rows: Vec::new(), bytes: 0 }, receiver)
+    (Sender { batches, room, runtime: Handle::current(), entries: Vec::new(), bytes: 0 }, receiver)
 }
 
 impl Sender {
-    /// Takes a row, whose line has so many bytes; waits while too much is under way.
-    pub(super) fn push(&mut self, row: Row, bytes: usize) -> Result<(), Unwanted> {
-        self.rows.push(row);
+    /// Takes an entry, whose line has so many bytes; waits while too much is under way.
+    pub(crate) fn push(&mut self, entry: Entry, bytes: usize) -> Result<(), Unwanted> {
+        self.entries.push(entry);
         self.bytes += bytes;
-        if self.rows.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+        if self.entries.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Hands on what is left.
-    pub(super) fn finish(mut self) -> Result<(), Unwanted> {
+    pub(crate) fn finish(mut self) -> Result<(), Unwanted> {
         self.flush()
     }
 
     fn flush(&mut self) -> Result<(), Unwanted> {
-        let rows = std::mem::replace(&mut self.rows, Vec::with_capacity(BATCH));
+        let entries = std::mem::replace(&mut self.entries, Vec::with_capacity(BATCH));
         let bytes = u32::try_from(std::mem::take(&mut self.bytes)).unwrap_or(BYTES).min(BYTES);
         let room = self.runtime.block_on(Arc::clone(&self.room).acquire_many_owned(bytes));
-        let batch = Batch { rows, _room: room.map_err(|_| Unwanted)? };
+        let batch = Batch { entries, _room: room.map_err(|_| Unwanted)? };
         self.batches.blocking_send(batch).map_err(|_| Unwanted)
     }
 }
@@ -70,6 +70,12 @@ mod tests {
     use tokio::task::spawn_blocking;
 
     use super::*;
+    use crate::port::Record;
+
+    fn entry() -> Entry {
+        let record = Record::SearchOrder { number: 1, message: "m".into() };
+        Entry { record, has_bytes: false }
+    }
 
     const MEGABYTE: usize = 1_000_000;
 
@@ -83,16 +89,16 @@ mod tests {
                 let mut most = 0;
                 for n in 0..rows {
                     most = most.max((n + 1) * size - written.load(Ordering::SeqCst));
-                    sender.push(Row::Numbered(1, "m".into()), size).unwrap();
+                    sender.push(entry(), size).unwrap();
                 }
                 sender.finish().unwrap();
                 most
             })
         };
         while let Some(batch) = batches.recv().await {
-            count += batch.rows.len();
+            count += batch.entries.len();
             // Written before it is dropped, so the reader never counts too much.
-            written.fetch_add(batch.rows.len() * size, Ordering::SeqCst);
+            written.fetch_add(batch.entries.len() * size, Ordering::SeqCst);
         }
         assert_eq!(count, rows);
         reading.await.unwrap()
@@ -110,9 +116,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_waits_ends_when_nobody_takes_rows_any_more() {
+    async fn a_reader_that_waits_ends_when_nobody_takes_entries_any_more() {
         let (mut sender, mut batches) = channel();
-        let push = move || (0..300).try_for_each(|_| sender.push(Row::Numbered(1, "m".into()), MEGABYTE));
+        let push = move || (0..300).try_for_each(|_| sender.push(entry(), MEGABYTE));
         let reading = spawn_blocking(push);
         let batch = batches.recv().await.unwrap();
         drop((batches, batch));

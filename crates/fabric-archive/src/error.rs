@@ -4,12 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use fabric_domain::model::MessageId;
-use fabric_domain::ports::BytesError;
+use fabric_domain::ports::{BytesError, StoreError};
 use thiserror::Error;
 
-use crate::SchemaError;
-use crate::bulk::BulkError;
-use crate::error::DatabaseError;
+use crate::part::Part;
+use crate::port::BulkError;
 
 /// Why a guild was not exported, or not imported. An import that fails leaves the database empty, or, where
 /// the database itself has failed, marked as incomplete.
@@ -53,27 +52,24 @@ pub enum ArchiveError {
         /// Who would import it.
         node: String,
     },
-    /// There is something in the database already.
-    #[error("the database is not empty: there are rows in its table `{0}`; an import needs an empty one")]
-    NotEmpty(&'static str),
     /// Another import into the same database is at work.
     #[error("another import into this database has begun meanwhile")]
     TakenOver,
     /// The database contradicts itself, so an archive of it could not be imported.
     #[error("the database contradicts itself: {0}")]
     Inconsistent(String),
-    /// A key is in a table twice that no line has twice.
-    #[error("a key of the table `{0}` would be there twice")]
-    Duplicate(&'static str),
+    /// A key of a part is there twice that no line has twice.
+    #[error("a key of the part `{}` would be there twice", .0.name())]
+    Duplicate(Part),
     /// What is to be found by searching is not there, or nothing that is searched for.
     #[error("there is no message {0} that can be found")]
     NoSuchMessage(MessageId),
     /// The place of the files' bytes failed.
     #[error(transparent)]
     Bytes(#[from] BytesError),
-    /// The schema is not ours, or the database failed.
+    /// The database failed.
     #[error(transparent)]
-    Database(#[from] SchemaError),
+    Store(#[from] StoreError),
     /// A file cannot be read or written.
     #[error("{file}: {cause}")]
     File {
@@ -96,33 +92,22 @@ impl ArchiveError {
                 "archive_damaged"
             }
             Self::OtherGuild { .. } => "archive_of_another_guild",
-            Self::NotEmpty(_) => "database_not_empty",
             Self::TakenOver => "import_taken_over",
             Self::Inconsistent(_) => "database_inconsistent",
-            Self::Database(SchemaError::Old(_)) => "schema_too_old",
-            Self::Database(SchemaError::New(_)) => "schema_too_new",
-            Self::Database(SchemaError::Incomplete) => "import_incomplete",
-            Self::Database(SchemaError::Store(_)) => "storage_unavailable",
+            Self::Store(_) => "storage_unavailable",
             Self::Bytes(_) => "files_unavailable",
             Self::File { .. } => "file_error",
         }
     }
 }
 
-impl From<DatabaseError> for ArchiveError {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(SchemaError::Store(error.into()))
-    }
-}
-
 impl From<BulkError> for ArchiveError {
     fn from(error: BulkError) -> Self {
         match error {
-            BulkError::NotEmpty(table) => Self::NotEmpty(table),
             BulkError::TakenOver => Self::TakenOver,
-            BulkError::Duplicate(table) => Self::Duplicate(table),
+            BulkError::Duplicate { part, .. } => Self::Duplicate(part),
             BulkError::NoSuchMessage(id) => Self::NoSuchMessage(id),
-            BulkError::Schema(error) => Self::Database(error),
+            BulkError::Store(error) => Self::Store(error),
         }
     }
 }

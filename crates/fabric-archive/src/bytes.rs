@@ -1,6 +1,6 @@
 //! The bytes of files, into an archive and out of it: `files/<id>`.
 
-use std::fs::{self, File as Handle};
+use std::fs::File as Handle;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -9,18 +9,18 @@ use fabric_domain::model::{File, FileId};
 use fabric_domain::ports::FileBytes;
 use sha2::{Digest as _, Sha256};
 
-use super::error::ArchiveError;
-use super::lines::{create, hex, of_file, open};
+use crate::disk::{self, create, of_file, open};
+use crate::error::ArchiveError;
 
 /// The folder of the bytes.
-pub(super) const FOLDER: &str = "files";
+const FOLDER: &str = "files";
 /// Bytes that are read at once.
 const CHUNK: usize = 256 * 1024;
 /// The longest id that becomes a name.
 const MAX_ID: usize = 80;
 
 /// Letters, digits and hyphens: a name that leads nowhere else.
-pub(super) fn is_name(id: &str) -> bool {
+pub(crate) fn is_name(id: &str) -> bool {
     (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
@@ -60,14 +60,14 @@ impl Witness {
     }
 
     fn knows(self, file: &File) -> bool {
-        self.size == file.size && hex(&self.hash.finalize()) == file.sha256
+        self.size == file.size && hex::encode(self.hash.finalize()) == file.sha256
     }
 }
 
 const CHANGED: &str = "its size or SHA-256 is not that of its record";
 
 /// Whether the archive has the bytes of this file.
-pub(super) fn check(archive: &Path, file: &File) -> Result<(), ArchiveError> {
+pub(crate) fn check(archive: &Path, file: &File) -> Result<(), ArchiveError> {
     let (mut handle, mut witness) = (open_bytes(archive, &file.id)?, Witness::new());
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -83,7 +83,7 @@ pub(super) fn check(archive: &Path, file: &File) -> Result<(), ArchiveError> {
 }
 
 /// Copies a file into the archive; answers whether there was anything to copy.
-pub(super) async fn fetch(bytes: &dyn FileBytes, file: &File, archive: &Path) -> Result<bool, ArchiveError> {
+pub(crate) async fn fetch(bytes: &dyn FileBytes, file: &File, archive: &Path) -> Result<bool, ArchiveError> {
     let Some(mut source) = bytes.read(&file.id, 0..file.size).await? else { return Ok(false) };
     let (path, mut witness) = (place(archive, &file.id), Witness::new());
     let mut handle = create(&path)?;
@@ -99,7 +99,7 @@ pub(super) async fn fetch(bytes: &dyn FileBytes, file: &File, archive: &Path) ->
 }
 
 /// Copies a file out of the archive; answers whether it was not there already.
-pub(super) async fn store(archive: &Path, file: &File, bytes: &dyn FileBytes) -> Result<bool, ArchiveError> {
+pub(crate) async fn store(archive: &Path, file: &File, bytes: &dyn FileBytes) -> Result<bool, ArchiveError> {
     // A guild that changes its database often keeps its folder of files.
     if is_there(bytes, file).await? {
         return Ok(false);
@@ -137,12 +137,9 @@ async fn is_there(bytes: &dyn FileBytes, file: &File) -> Result<bool, ArchiveErr
     Ok(witness.knows(file))
 }
 
-/// Makes the folder of an archive that is being written.
-pub(super) fn create_folder(archive: &Path) -> Result<PathBuf, ArchiveError> {
+/// Makes the folder of the bytes in an archive that is being written.
+pub(crate) fn create_folder(archive: &Path) -> Result<PathBuf, ArchiveError> {
     let folder = archive.join(FOLDER);
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder).map_err(of_file(&folder))?;
+    disk::create_folder(&folder).map_err(of_file(&folder))?;
     Ok(folder)
 }

@@ -6,107 +6,58 @@ use std::path::Path;
 use fabric_domain::model::{GuildId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::error::ArchiveError;
-use super::{Summary, lines};
+use crate::disk;
+use crate::error::ArchiveError;
+use crate::part::Part;
 
 /// The version of the format that is written. Every version up to it can be read.
 pub const VERSION: u32 = 1;
 /// Name of the manifest's file.
-pub(super) const FILE: &str = "manifest.json";
+pub(crate) const FILE: &str = "manifest.json";
 /// Says that it is ours.
 const FORMAT: &str = "fabric-guild-archive";
 /// The largest manifest that is read.
 const MAX_BYTES: u64 = 1 << 20;
 /// The longest line that an archive may have, in bytes.
-pub(super) const MAX_LINE: u64 = 64 << 20;
+pub(crate) const MAX_LINE: u64 = 64 << 20;
 
-/// A file of JSON lines, all of the same kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
-    /// Channels, their settings and their turns.
-    Channels,
-    /// Members, in the order in which they came.
-    Members,
-    /// Messages as they are now, tombstones too.
-    Messages,
-    /// The order in which a search answers.
-    SearchOrder,
-    /// What messages keep of their files.
-    Attachments,
-    /// Former texts of edited messages.
-    Revisions,
-    /// Who has read up to where.
-    ReadMarkers,
-    /// What users last said of themselves.
-    Presences,
-    /// Wakes that somebody has not got yet.
-    OwedWakes,
-    /// Answers to requests that may come again.
-    IdempotencyKeys,
-    /// Uploaded files; their bytes are beside it.
-    Files,
+/// How many records there are of each part.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// In the order of [`Part::ALL`].
+    pub records: Vec<(Part, u64)>,
+    /// Size of all parts.
+    pub bytes: u64,
 }
 
-impl Part {
-    /// Every part, in the order in which they are written and read.
-    pub const ALL: [Self; 11] = [
-        Self::Channels,
-        Self::Members,
-        Self::Messages,
-        Self::SearchOrder,
-        Self::Attachments,
-        Self::Revisions,
-        Self::ReadMarkers,
-        Self::Presences,
-        Self::OwedWakes,
-        Self::IdempotencyKeys,
-        Self::Files,
-    ];
-
-    /// Its name in the manifest.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Channels => "channels",
-            Self::Members => "members",
-            Self::Messages => "messages",
-            Self::SearchOrder => "search-order",
-            Self::Attachments => "attachments",
-            Self::Revisions => "revisions",
-            Self::ReadMarkers => "read-markers",
-            Self::Presences => "presences",
-            Self::OwedWakes => "owed-wakes",
-            Self::IdempotencyKeys => "idempotency-keys",
-            Self::Files => "files",
-        }
-    }
-
-    /// Its file in the archive's folder.
-    pub fn file(self) -> String {
-        format!("{}.jsonl", self.name())
+impl Summary {
+    /// How many records a part has.
+    pub fn of(&self, part: Part) -> u64 {
+        self.records.iter().find(|(named, _)| *named == part).map_or(0, |(_, records)| *records)
     }
 }
 
 /// What is known of a part's file. Whoever reads it finds exactly this, or the file is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Described {
+pub(crate) struct Described {
     /// Lines.
-    pub(super) records: u64,
-    pub(super) bytes: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
     /// Bytes of the longest line, without its end.
-    pub(super) longest_line: u64,
+    pub(crate) longest_line: u64,
     /// In hex.
-    pub(super) sha256: String,
+    pub(crate) sha256: String,
 }
 
 /// Of the whole archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Manifest {
-    pub(super) guild: GuildId,
-    pub(super) exported_at: Timestamp,
-    pub(super) program: String,
+pub(crate) struct Manifest {
+    pub(crate) guild: GuildId,
+    pub(crate) exported_at: Timestamp,
+    pub(crate) program: String,
     /// Every part.
-    pub(super) parts: BTreeMap<Part, Described>,
+    pub(crate) parts: BTreeMap<Part, Described>,
 }
 
 /// The manifest as JSON.
@@ -129,7 +80,7 @@ struct Head {
 }
 
 impl Manifest {
-    pub(super) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         let parts = self.parts.iter().map(|(part, described)| (part.name().to_owned(), described.clone()));
         let written = Written {
             format: FORMAT.to_owned(),
@@ -145,9 +96,9 @@ impl Manifest {
     }
 
     /// Reads the manifest of the archive in this folder. It is believed only as far as the files bear it out.
-    pub(super) fn read(folder: &Path) -> Result<Self, ArchiveError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, ArchiveError> {
         let damaged = |what: String| ArchiveError::Damaged { file: FILE.to_owned(), what };
-        let Some(json) = lines::small_file(&folder.join(FILE), MAX_BYTES)? else {
+        let Some(json) = disk::read_small(&folder.join(FILE), MAX_BYTES)? else {
             return Err(ArchiveError::NoManifest(folder.to_owned()));
         };
         let head: Head = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
@@ -180,7 +131,7 @@ impl Manifest {
         Ok(Self { guild, exported_at, program, parts })
     }
 
-    pub(super) fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         Summary {
             records: self.parts.iter().map(|(part, described)| (*part, described.records)).collect(),
             bytes: self.parts.values().map(|described| described.bytes).sum(),
