@@ -1,4 +1,4 @@
-// Connection state recovery: a client that lost its connection gets what it missed, in order, once (spec/4).
+// Connection state recovery: a client that lost its connection gets what it missed, in order, once (spec/4 section 1).
 import { after, afterEach, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { eventually, newPeople, startServer, stopServer, withDeadline } from "../harness.mjs";

@@ -1,4 +1,4 @@
-//! The words of messages, to search for (spec/3, `GET /search`).
+//! The words of messages, to search for (spec/3 section 8).
 //!
 //! What a message is found by is decided in `fabric_domain::rules::search`; the databases only keep it, in their
 //! own full-text index. Messages that are there already are put into it, oldest first.

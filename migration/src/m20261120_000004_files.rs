@@ -1,4 +1,4 @@
-//! Uploaded files, how many bytes they are, and what messages keep of them (spec/3, files).
+//! Uploaded files, how many bytes they are, and what messages keep of them (spec/3 section 7).
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::Statement;

@@ -1,4 +1,4 @@
-//! The one shape of every error (spec/3, errors).
+//! The one shape of every error (spec/3 section 4).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A guild node's view of Center (spec/5, last section): who a token stands for, who the members are, who is the admin.
+//! A guild node's view of Center (spec/5 section 4): who a token stands for, who the members are, who is the admin.
 //!
 //! [`CenterClient`] implements the port [`IdentityCenter`](fabric_domain::ports::IdentityCenter). It is made so that
 //! neither a slow nor a dead Center is felt where that can be helped:

@@ -1,4 +1,4 @@
-//! Files of a guild (spec/3, files).
+//! Files of a guild (spec/3 section 7).
 
 use std::time::Duration;
 

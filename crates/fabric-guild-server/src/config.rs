@@ -1,4 +1,4 @@
-//! Configuration: `fabric-guild.toml`, and the environment (`FABRIC_BACKEND_GUILD_…`), which wins (spec/3).
+//! Configuration: `fabric-guild.toml`, and the environment (`FABRIC_BACKEND_GUILD_…`), which wins (spec/3 section 2).
 
 mod database;
 

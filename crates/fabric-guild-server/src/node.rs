@@ -214,7 +214,7 @@ fn give_up_on_the_dead(connection: &dyn Any) {
     }
 }
 
-/// The limits of spec/4. An agent may join all its channels at once, hence the burst.
+/// The limits of spec/4 section 4. An agent may join all its channels at once, hence the burst.
 fn socket_config(settings: &Settings) -> SocketConfig {
     let mut config = SocketConfig::default();
     if !settings.cors_origins.is_empty() {

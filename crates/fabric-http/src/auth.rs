@@ -1,4 +1,4 @@
-//! Who is asking (spec/3).
+//! Who is asking (spec/3 section 3).
 
 use std::collections::HashMap;
 use std::fmt;

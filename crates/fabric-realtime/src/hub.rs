@@ -27,7 +27,7 @@ const SHARDS: usize = 4;
 const PRESENCES: usize = 256;
 /// Commits that may wait for a delivering task; past it, committing waits. Delivery itself waits for nobody.
 const QUEUE: usize = 4_096;
-/// How long a client may be away and still come back to its session, in milliseconds (spec/4).
+/// How long a client may be away and still come back to its session, in milliseconds (spec/4 section 1).
 const PARKED_MS: i64 = 120_000;
 /// The most sessions that wait for their clients.
 const MAX_PARKED: usize = 10_000;

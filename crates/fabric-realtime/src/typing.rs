@@ -1,4 +1,4 @@
-//! Who is typing where: told at most every two seconds, forgotten after six (spec/4).
+//! Who is typing where: told at most every two seconds, forgotten after six (spec/4 section 2).
 
 use std::collections::HashMap;
 

@@ -55,7 +55,7 @@ async fn watch(hub: Weak<Hub>, guild: Weak<Guild>, typists: Arc<Mutex<Typists>>)
     }
 }
 
-/// A token is looked at when a socket connects; whoever is shut out after that is to be out soon (spec/5). One
+/// A token is looked at when a socket connects; whoever is shut out after that is to be out soon (spec/5 section 4). One
 /// after another, so that Center is not asked about all at once.
 async fn watch_revocations(hub: Weak<Hub>, guild: Weak<Guild>) {
     let mut ticks = every(ASK_EVERY);

@@ -102,7 +102,7 @@ pub(super) async fn long(stage: &mut Stage) -> Outcome<Counts> {
     Ok(vec![("messages", 1_300)])
 }
 
-/// An agent comes back to all its channels at once, as it may (spec/4, limits); in none of them it missed
+/// An agent comes back to all its channels at once, as it may (spec/4 section 4); in none of them it missed
 /// much.
 pub(super) async fn many(stage: &mut Stage) -> Outcome<Counts> {
     let (channels, missed) = (stage.pick(200, 60), 30);

@@ -92,7 +92,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     Ok(vec![("tabs", count), ("posts", usize::try_from(last).unwrap_or_default())])
 }
 
-/// The most sockets of one user (spec/4, limits).
+/// The most sockets of one user (spec/4 section 4).
 const MOST: usize = 100;
 
 /// One user opens more sockets at once than a user may have: so many get in, the others are told why not.

@@ -1,4 +1,4 @@
-//! What to do with a message, in the order that spec/6 gives: drop one's own, drop duplicates, then
+//! What to do with a message, in the order that spec/6 section 1 gives: drop one's own, drop duplicates, then
 //! dispatch or record.
 
 use std::collections::{HashMap, VecDeque};

@@ -1,4 +1,4 @@
-//! The loop an agent lives in (spec/6, Model).
+//! The loop an agent lives in (spec/6 section 1).
 //!
 //! An [`AgentConnection`] keeps one identity connected to one guild: it signs in, opens a socket, joins
 //! every channel it is a member of, and comes back by itself when anything breaks. A message that wakes

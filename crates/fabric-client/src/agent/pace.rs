@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
 /// So many joins at once, and then one in this time: 40 a second. A guild takes 1,000 packets of a socket and then 50 a
-/// second (spec/4), and closes it beyond; the rest is for whatever else is sent.
+/// second (spec/4 section 4), and closes it beyond; the rest is for whatever else is sent.
 const BURST: u32 = 500;
 const EVERY: Duration = Duration::from_millis(25);
 /// Joins that wait for their answer. A guild answers them one after another, each within the time for an answer.

@@ -7,7 +7,7 @@ use fabric_api::realtime::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// An event of the server (spec/4).
+/// An event of the server (spec/4 section 3).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {

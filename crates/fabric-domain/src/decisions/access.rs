@@ -1,4 +1,4 @@
-//! Who may see and do what with a channel (spec/3, "Who is asking").
+//! Who may see and do what with a channel (spec/3 section 3).
 //!
 //! What the caller may not see answers as what does not exist; what they may see but not do is refused
 //! with its own code.

@@ -26,7 +26,7 @@ impl ChannelAggregate {
         self.members.iter().any(|member| member.user_id == *user)
     }
 
-    /// Whether this user takes part: a member, or anybody where the channel is public (spec/1).
+    /// Whether this user takes part: a member, or anybody where the channel is public (spec/1 section 3).
     pub fn is_participant(&self, user: &UserId) -> bool {
         self.channel.is_public || self.is_member(user)
     }

@@ -1,4 +1,4 @@
-//! Which files a message may attach (spec/3, files).
+//! Which files a message may attach (spec/3 section 7).
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The same request twice is carried out once (spec/3, messages).
+//! The same request twice is carried out once (spec/3 section 6).
 
 use super::{Change, ChannelAggregate};
 use crate::model::{IdempotencySlot, Refusal};

@@ -1,4 +1,4 @@
-//! Messages: post, edit, delete (spec/3, messages).
+//! Messages: post, edit, delete (spec/3 section 6).
 
 use super::writing::{After, NewMessage, append};
 use super::{Access, Change, ChannelAggregate, Event, Limits, Moment, files, turns};

@@ -1,4 +1,4 @@
-//! Uploaded files, and what messages keep of them (spec/3, files).
+//! Uploaded files, and what messages keep of them (spec/3 section 7).
 
 use std::fmt;
 

@@ -1,10 +1,10 @@
-//! Requests that are recognised when they come again (spec/3, messages).
+//! Requests that are recognised when they come again (spec/3 section 6).
 
 use serde::{Deserialize, Serialize};
 
 use super::{PostOutcome, UserId};
 
-/// Which earlier answer a retried request stands for: unique per caller, route and key (spec/3).
+/// Which earlier answer a retried request stands for: unique per caller, route and key (spec/3 section 6).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencySlot {
     /// Who asks.

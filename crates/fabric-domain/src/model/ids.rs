@@ -82,7 +82,7 @@ impl UserId {
     /// The most characters that a user id or node id of Center has.
     pub const MAX_CHARS: usize = 80;
 
-    /// The system author: the guild itself (spec/1, glossary).
+    /// The system author: the guild itself (spec/1 section 3).
     pub fn system() -> Self {
         Self::new("00000000-0000-0000-0000-000000000000")
     }

@@ -1,4 +1,4 @@
-//! The nouns of Fabric (glossary: spec/1). Values are parsed at the edge and trusted from then on.
+//! The nouns of Fabric (spec/1 section 3). Values are parsed at the edge and trusted from then on.
 
 mod channel;
 mod delivery;

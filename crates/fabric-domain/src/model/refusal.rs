@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// A refusal: nothing was changed. Each has a stable code (spec/3, errors).
+/// A refusal: nothing was changed. Each has a stable code (spec/3 section 4).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// There is no such channel, or the caller may not see it: the two are not told apart.

@@ -35,7 +35,7 @@ pub enum CenterError {
     Unavailable(String),
 }
 
-/// Center, as a guild uses it. Implementations cache (spec/5, last section), so calls are cheap.
+/// Center, as a guild uses it. Implementations cache (spec/5 section 4), so calls are cheap.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait IdentityCenter: Send + Sync {

@@ -1,4 +1,4 @@
-//! Files: upload, read, attach, and the sweep that keeps rows and bytes together (spec/3, files).
+//! Files: upload, read, attach, and the sweep that keeps rows and bytes together (spec/3 section 7).
 //!
 //! Which of the two comes first, and why, is told in `ports/files.rs`.
 

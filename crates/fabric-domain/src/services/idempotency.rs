@@ -1,11 +1,11 @@
-//! How a request is recognised when it comes again (spec/3, messages).
+//! How a request is recognised when it comes again (spec/3 section 6).
 
 use sha2::{Digest, Sha256};
 
 use super::files::hexadecimal;
 use crate::model::{IdempotencySlot, Refusal, UserId};
 
-/// A request's idempotency key (spec/3, messages).
+/// A request's idempotency key (spec/3 section 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey(String);
 

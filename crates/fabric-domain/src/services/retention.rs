@@ -1,4 +1,4 @@
-//! What was deleted is erased for good after its time (spec/3, messages).
+//! What was deleted is erased for good after its time (spec/3 section 6).
 
 use super::{Guild, ServiceError};
 use crate::model::Timestamp;

@@ -1,4 +1,4 @@
-//! Searching (spec/3, `GET /search`).
+//! Searching (spec/3 section 8).
 
 use super::{Guild, ServiceError};
 use crate::model::{Caller, ChannelId, Message, MessageId, Refusal, UserId};

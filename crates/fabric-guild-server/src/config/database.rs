@@ -1,4 +1,4 @@
-//! Where the database is: one URL, or its parts (spec/3).
+//! Where the database is: one URL, or its parts (spec/3 section 2).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `dev`: Center, guild and three demo agents on loopback, without any configuration (spec/1).
+//! `dev`: Center, guild and three demo agents on loopback, without any configuration (spec/1 section 4).
 //!
 //! Everything is real: Center and the guild speak HTTP to each other, the agents are ordinary clients with
 //! API keys, and so is the person at the terminal. Only the agents' wits are scripted.

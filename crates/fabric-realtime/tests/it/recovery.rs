@@ -1,4 +1,4 @@
-//! Connection state recovery (spec/4).
+//! Connection state recovery (spec/4 section 1).
 
 use fabric_domain::model::XType;
 

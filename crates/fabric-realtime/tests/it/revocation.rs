@@ -1,4 +1,4 @@
-//! Whoever is shut out at Center is out of the guild soon (spec/5).
+//! Whoever is shut out at Center is out of the guild soon (spec/5 section 4).
 
 use fabric_domain::model::XType;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What a message is found by (spec/3, `GET /search`): the same words on every database, because they are taken
+//! What a message is found by (spec/3 section 8): the same words on every database, because they are taken
 //! here and a database only keeps them.
 //!
 //! - A word is a run of letters and digits. Case, accents, width and ligatures do not matter, nor do the vowel
