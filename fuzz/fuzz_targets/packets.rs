@@ -1,9 +1,9 @@
 //! Whatever a client sends is a packet or an error, never a panic; and a packet encodes to what decodes to it.
 #![no_main]
 
-use actix_socketio::packet::{Decoder, EnginePacket, payload};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+use socketio_proto::packet::{Decoder, EnginePacket, payload};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(text) = std::str::from_utf8(data) {

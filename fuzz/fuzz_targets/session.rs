@@ -5,15 +5,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_socketio::protocol::{Input, Output, Session, Transport};
-use actix_socketio::{Config, Outgoing};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+use socketio_proto::server::{Input, Output, ServerSession, Transport};
+use socketio_proto::{Outgoing, SessionLimits};
 
 fuzz_target!(|data: &[u8]| {
-    let mut config = Config::default();
-    config.queue_events = 50;
-    config.queue_bytes = 10_000;
+    let limits = SessionLimits::default().with_queue_events(50).with_queue_bytes(10_000);
     let event = Outgoing::event("/", "hello", &"world").expect("an event");
     let mut steps = data.split(|byte| *byte == b'\n');
     let transport = match steps.next() {
@@ -21,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
         _ => Transport::Polling,
     };
     let (mut now, mut number) = (Duration::ZERO, 1);
-    let mut session = Session::open(Arc::new(config), "sid", transport, now);
+    let mut session = ServerSession::open(Arc::new(limits), "sid", transport, now);
     let mut closed = 0;
     for step in steps {
         let Some((kind, rest)) = step.split_first() else { continue };

@@ -71,9 +71,9 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn config(path: &str) -> Config {
     let mut config = Config::at(path);
-    config.ping_interval = Duration::from_millis(number("PING_INTERVAL", 300));
-    config.ping_timeout = Duration::from_millis(number("PING_TIMEOUT", 200));
-    config.connect_timeout = Duration::from_millis(number("CONNECT_TIMEOUT", 1_000));
+    config.limits.ping_interval = Duration::from_millis(number("PING_INTERVAL", 300));
+    config.limits.ping_timeout = Duration::from_millis(number("PING_TIMEOUT", 200));
+    config.limits.connect_timeout = Duration::from_millis(number("CONNECT_TIMEOUT", 1_000));
     config
 }
 

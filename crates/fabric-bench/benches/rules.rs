@@ -2,14 +2,14 @@
 
 use std::hint::black_box;
 
-use actix_socketio::Outgoing;
-use actix_socketio::packet::{Decoder, EnginePacket, Packet};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use fabric_domain::model::{Author, Caller, Member, PresenceStatus, UserId, UserKind, XType};
 use fabric_domain::rules::delivery::{Delivered, plan};
 use fabric_domain::rules::mention;
 use fabric_domain::rules::turn::{Input, Seed, TurnState};
 use serde_json::json;
+use socketio_proto::Outgoing;
+use socketio_proto::packet::{Decoder, EnginePacket, Packet};
 
 fn users(count: usize) -> Vec<UserId> {
     (0..count).map(|number| UserId::from(format!("019a0000-0000-7000-8000-{number:012}"))).collect()

@@ -36,7 +36,7 @@ pub(crate) const GLANCE: Duration = Duration::from_millis(10);
 /// The limits of a guild node, without the one on connections per address: all clients here have the same.
 pub fn node_limits() -> SocketConfig {
     let mut config = SocketConfig::default();
-    config.event_rate = Some(Rate { per_second: 50, burst: 1_000 });
+    config.limits.event_rate = Some(Rate { per_second: 50, burst: 1_000 });
     config
 }
 

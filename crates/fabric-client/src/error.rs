@@ -3,8 +3,8 @@
 use fabric_api::error::{ErrorBody, FieldProblem};
 use thiserror::Error;
 
+use crate::close::CloseReason;
 use crate::model::GuildId;
-use crate::realtime::CloseReason;
 
 /// Why a call failed. No variant carries a token or an API key.
 #[derive(Debug, Error)]

@@ -30,6 +30,7 @@
 
 pub mod agent;
 mod center;
+mod close;
 mod error;
 mod files;
 mod guild;
@@ -41,8 +42,9 @@ pub use fabric_api as api;
 pub use fabric_domain::model;
 
 pub use center::{Center, Session};
+pub use close::CloseReason;
 pub use error::{ApiError, Error};
 pub use files::Download;
 pub use guild::{GuildClient, Range, SearchIn};
 pub use http::Timeouts;
-pub use realtime::{CloseReason, Event, Events, Joined, Realtime};
+pub use realtime::{Event, Events, Joined, Realtime};

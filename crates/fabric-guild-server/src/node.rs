@@ -226,7 +226,7 @@ fn socket_config(settings: &Settings) -> SocketConfig {
     let mut recovery = Recovery::default();
     (recovery.max_sockets, recovery.max_events) = (0, 0);
     config.recovery = Some(recovery);
-    config.event_rate = Some(Rate { per_second: 50, burst: 1_000 });
+    config.limits.event_rate = Some(Rate { per_second: 50, burst: 1_000 });
     // Many agents may live behind one address, and all come back at once after a restart.
     config.connect_rate = Some(Rate { per_second: 20, burst: 500 });
     config

@@ -25,7 +25,10 @@ use super::{
 };
 use crate::{
     DisconnectReason,
-    protocol::{Heartbeat, Input, Moment, Output, Pull, Session},
+    proto::{
+        Moment,
+        server::{Heartbeat, Input, Output, Pull, ServerSession},
+    },
 };
 
 /// About what one write of a websocket takes.
@@ -48,7 +51,7 @@ pub(crate) struct Conn {
 }
 
 pub(super) struct State {
-    session: Session,
+    session: ServerSession,
     /// The deadline the sweeper knows of.
     scheduled: Option<Moment>,
     polls: Vec<(u64, oneshot::Sender<Option<Vec<u8>>>)>,
@@ -76,7 +79,7 @@ impl std::fmt::Debug for Conn {
 }
 
 impl Conn {
-    pub(super) fn new(hub: Arc<Hub>, sid: String, request: Request, session: Session) -> Arc<Self> {
+    pub(super) fn new(hub: Arc<Hub>, sid: String, request: Request, session: ServerSession) -> Arc<Self> {
         Arc::new(Self {
             sid,
             hub,
@@ -145,7 +148,7 @@ impl Conn {
     /// here, only queued, so that callers may hold any lock.
     pub(super) fn act<R>(
         self: &Arc<Self>,
-        f: impl FnOnce(&mut Session, Moment, &mut Vec<Output>) -> R,
+        f: impl FnOnce(&mut ServerSession, Moment, &mut Vec<Output>) -> R,
     ) -> (R, Applied) {
         let mut state = self.state.lock();
         let now = self.hub.sweeper.now();
@@ -348,6 +351,6 @@ fn find<'a>(sockets: &'a [Socket], namespace: &str) -> Option<&'a Socket> {
 }
 
 /// Whether there is nothing to wait for before more is sent.
-fn is_flushed(session: &Session) -> bool {
+fn is_flushed(session: &ServerSession) -> bool {
     session.is_closed() || !session.has_queued()
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Config, DisconnectReason,
-    protocol::{Message, SendError},
+    proto::server::{Message, SendError},
 };
 
 /// A message of Engine.IO.

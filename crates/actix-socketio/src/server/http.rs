@@ -13,7 +13,7 @@ use super::{
     hub::{Hub, Refused},
     polling, websocket,
 };
-use crate::{Origins, protocol::Transport};
+use crate::{Origins, proto::server::Transport};
 
 /// The errors of the protocol: a code and its text.
 #[derive(Debug, Clone, Copy)]

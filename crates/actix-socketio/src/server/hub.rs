@@ -15,8 +15,12 @@ use tokio::{runtime::Handle, sync::Notify};
 
 use super::{conn::Conn, engine::EngineHandler, rooms::Space, sweeper::Sweeper};
 use crate::{
-    Config, DisconnectReason,
-    protocol::{Bucket, Session, Transport},
+    Config, DisconnectReason, SessionLimits,
+    proto::{
+        TokenBucket,
+        packet::new_id,
+        server::{ServerSession, Transport},
+    },
 };
 
 /// How long [`Hub::close`] waits for handlers that are still at work.
@@ -30,7 +34,8 @@ pub(super) enum App {
 }
 
 pub(super) struct Hub {
-    pub(super) config: Arc<Config>,
+    pub(super) config: Config,
+    limits: Arc<SessionLimits>,
     pub(super) app: App,
     pub(super) sweeper: Arc<Sweeper>,
     conns: RwLock<HashMap<String, Arc<Conn>>>,
@@ -42,7 +47,7 @@ pub(super) struct Hub {
 }
 
 struct Addresses {
-    buckets: HashMap<IpAddr, Bucket>,
+    buckets: HashMap<IpAddr, TokenBucket>,
     /// The number of addresses at which to clean up next.
     clean_at: usize,
 }
@@ -56,9 +61,12 @@ pub(super) enum Refused {
 
 impl Hub {
     pub(super) fn new(config: Config, app: App) -> Arc<Self> {
+        let mut limits = config.limits.clone();
+        limits.upgrades &= config.websocket;
         Arc::new(Self {
-            sweeper: Arc::new(Sweeper::new(&config)),
-            config: Arc::new(config),
+            sweeper: Arc::new(Sweeper::new(&limits)),
+            limits: Arc::new(limits),
+            config,
             app,
             conns: RwLock::default(),
             addresses: Mutex::new(Addresses { buckets: HashMap::new(), clean_at: ADDRESSES }),
@@ -110,7 +118,7 @@ impl Hub {
             // At twice what is left, so that cleaning costs the same per address however many.
             addresses.clean_at = (addresses.buckets.len() * 2).max(ADDRESSES);
         }
-        let bucket = addresses.buckets.entry(network(address)).or_insert_with(|| Bucket::new(rate, now));
+        let bucket = addresses.buckets.entry(network(address)).or_insert_with(|| TokenBucket::new(rate, now));
         bucket.take(now)
     }
 
@@ -119,13 +127,13 @@ impl Hub {
         request: super::handshake::Request,
         transport: Transport,
     ) -> Arc<Conn> {
-        let sid = crate::packet::new_id();
+        let sid = new_id();
         let now = self.sweeper.now();
         let open = match self.app {
-            App::SocketIo(_) => Session::open,
-            App::Engine(_) => Session::bare,
+            App::SocketIo(_) => ServerSession::open,
+            App::Engine(_) => ServerSession::bare,
         };
-        let session = open(Arc::clone(&self.config), &sid, transport, now);
+        let session = open(Arc::clone(&self.limits), &sid, transport, now);
         let conn = Conn::new(Arc::clone(self), sid.clone(), request, session);
         self.conns.write().insert(sid, Arc::clone(&conn));
         conn.start();

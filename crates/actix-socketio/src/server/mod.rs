@@ -26,7 +26,6 @@ pub use self::{
     rooms::{BroadcastOperator, Namespace},
     socket::{AckError, AckSender, Socket},
 };
-pub use crate::protocol::SendError;
 
 use self::{
     hub::{App, Hub},

@@ -14,7 +14,7 @@ use super::{
     conn::Conn,
     http::{Problem, respond},
 };
-use crate::{DisconnectReason, protocol::Input};
+use crate::{DisconnectReason, proto::server::Input};
 
 /// How long the answer to a POST waits for the handlers of what it brought.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -62,13 +62,13 @@ pub(super) async fn post(
         return Err(Problem::Request);
     }
     let mut post = Post { conn, done: false };
-    let max = conn.hub.config.max_payload;
+    let max = conn.hub.config.limits.max_payload;
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = Vec::with_capacity(announced.unwrap_or(0_usize).min(16 * 1024));
     let mut too_large = announced.is_some_and(|length| length > max);
     // Nobody needs longer than a client may be silent; the session would be gone by then.
-    let patience = conn.hub.config.ping_interval + conn.hub.config.ping_timeout;
+    let patience = conn.hub.config.limits.ping_interval + conn.hub.config.limits.ping_timeout;
     let deadline = tokio::time::Instant::now() + patience;
     while !too_large {
         // A body that breaks off or does not end ends the session when `post` is dropped.

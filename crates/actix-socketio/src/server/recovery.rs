@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::socket::Data;
-use crate::{Recovery, packet::Outgoing};
+use crate::{Outgoing, Recovery};
 
 /// What a namespace keeps, within the bounds of its [`Recovery`].
 pub(super) struct Store {

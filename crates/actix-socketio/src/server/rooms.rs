@@ -14,7 +14,7 @@ use super::{
     recovery::{Parked, Store},
     socket::Socket,
 };
-use crate::{Recovery, packet::Outgoing};
+use crate::{Outgoing, Recovery};
 
 /// One namespace: its handler and who is in it.
 pub(super) struct Space {

@@ -26,9 +26,12 @@ use super::{
     rooms::{BroadcastOperator, Namespace, Space},
 };
 use crate::{
-    DisconnectReason, Heartbeat,
-    packet::Outgoing,
-    protocol::{Moment, Output, SendError, Session},
+    DisconnectReason, Heartbeat, Outgoing, SendError,
+    proto::{
+        Moment,
+        packet::new_id,
+        server::{Output, ServerSession},
+    },
 };
 
 /// One client in one namespace. Clones are the same socket.
@@ -126,11 +129,7 @@ impl Socket {
     }
 
     fn identity(&self) -> &Identity {
-        self.inner.identity.get_or_init(|| Identity {
-            sid: crate::packet::new_id(),
-            pid: crate::packet::new_id(),
-            recovered: false,
-        })
+        self.inner.identity.get_or_init(|| Identity { sid: new_id(), pid: new_id(), recovered: false })
     }
 
     /// Whether both are the same socket.
@@ -284,9 +283,9 @@ impl Socket {
     /// Sends something as this socket, which the session does not know: it knows namespaces.
     fn act(
         &self,
-        send: impl FnOnce(&mut Session, Moment, &mut Vec<Output>) -> Result<(), SendError>,
+        send: impl FnOnce(&mut ServerSession, Moment, &mut Vec<Output>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let send = |session: &mut Session, now, out: &mut Vec<Output>| {
+        let send = |session: &mut ServerSession, now, out: &mut Vec<Output>| {
             if self.is_gone() { Err(SendError::Closed) } else { send(session, now, out) }
         };
         self.inner.conn.act(send).0

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Notify};
 
 use super::conn::Conn;
-use crate::{Config, protocol::Moment};
+use crate::{SessionLimits, proto::Moment};
 
 /// Deadlines closer together than this are met by one wake-up, at least and at most.
 const GRAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -38,9 +38,9 @@ struct Entry {
 }
 
 impl Sweeper {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(limits: &SessionLimits) -> Self {
         // A hundredth of the heartbeat is as good as exact.
-        let heartbeat = config.ping_interval.min(config.ping_timeout);
+        let heartbeat = limits.ping_interval.min(limits.ping_timeout);
         let grain = (heartbeat / 100).clamp(GRAIN.0, GRAIN.1);
         Self { epoch: Instant::now(), grain, state: Mutex::default(), earlier: Notify::new() }
     }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     Config,
-    protocol::{Input, Pull, Transport},
+    proto::server::{Input, Pull, Transport},
 };
 
 /// A session that begins on a websocket.
@@ -64,16 +64,16 @@ struct Accepted {
 
 impl Accepted {
     async fn new(request: &HttpRequest, payload: Payload, config: &Config) -> Result<Self, Problem> {
-        let (guard, verdict) = Guard::new(payload, config.max_payload, config.max_fragments);
+        let (guard, verdict) = Guard::new(payload, config.limits.max_payload, config.max_fragments);
         let mut guarded = dev::Payload::Stream { payload: guard.boxed_local() };
         let payload = Payload::from_request(request, &mut guarded).await;
         let payload = payload.map_err(|_| Problem::Request)?;
         let (response, control, messages) =
             actix_ws::handle(request, payload).map_err(|_| Problem::Request)?;
         let messages = messages
-            .max_frame_size(config.max_payload)
+            .max_frame_size(config.limits.max_payload)
             .aggregate_continuations()
-            .max_continuation_size(config.max_payload);
+            .max_continuation_size(config.limits.max_payload);
         Ok(Self { response, control, messages, verdict })
     }
 

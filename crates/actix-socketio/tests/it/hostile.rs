@@ -148,7 +148,7 @@ async fn who_asks_to_join_again_and_again_is_closed_as_who_connects_again_and_ag
 #[actix_web::test]
 async fn who_floods_is_closed() {
     let mut limited = config();
-    limited.event_rate = Some(Rate { per_second: 10, burst: 20 });
+    limited.limits.event_rate = Some(Rate { per_second: 10, burst: 20 });
     let mut server = Server::start(limited);
     let mut other = Ws::joined(server.address).await;
     let mut ws = Ws::joined(server.address).await;
@@ -213,7 +213,7 @@ async fn a_ping_flood_of_who_does_not_read_stops_being_read() {
 #[actix_web::test]
 async fn who_never_joins_is_closed() {
     let mut hasty = config();
-    hasty.connect_timeout = Duration::from_secs(1);
+    hasty.limits.connect_timeout = Duration::from_secs(1);
     let server = Server::start(hasty);
     let mut ws = Ws::connect(server.address, WS, "").await.ok().unwrap();
     assert_eq!(ws.closed().await.1, "forced server close");
@@ -245,8 +245,8 @@ async fn headers_without_end_are_refused() {
 #[actix_web::test]
 async fn a_body_that_never_ends_is_given_up() {
     let mut hasty = config();
-    hasty.ping_interval = Duration::from_millis(500);
-    hasty.ping_timeout = Duration::from_millis(500);
+    hasty.limits.ping_interval = Duration::from_millis(500);
+    hasty.limits.ping_timeout = Duration::from_millis(500);
     let server = Server::start(hasty);
     let path = format!("{POLL}&sid={}", session(server.address, POLL).await);
     let mut stream = TcpStream::connect(server.address).await.unwrap();

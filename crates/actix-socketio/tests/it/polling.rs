@@ -75,8 +75,8 @@ async fn pings_and_gives_up() {
     // A client that answers has all the time it needs; one that does not has none to lose.
     for (timeout, rounds) in [(20_000, 3), (150, 0)] {
         let mut config = config();
-        config.ping_interval = Duration::from_millis(150);
-        config.ping_timeout = Duration::from_millis(timeout);
+        config.limits.ping_interval = Duration::from_millis(150);
+        config.limits.ping_timeout = Duration::from_millis(timeout);
         let mut server = Server::start(config);
         let path = raw(&server).await;
         for _ in 0..rounds {
@@ -94,7 +94,7 @@ async fn pings_and_gives_up() {
 #[actix_web::test]
 async fn too_large_is_413_and_the_session_goes_on() {
     let mut config = config();
-    config.max_payload = 1000;
+    config.limits.max_payload = 1000;
     let server = Server::start(config);
     let path = raw(&server).await;
     let large = format!("4{}", "x".repeat(1000));

@@ -25,7 +25,7 @@ pub(crate) struct Server {
 
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
-    config.connect_timeout = Duration::from_secs(20);
+    config.limits.connect_timeout = Duration::from_secs(20);
     config
 }
 

@@ -202,8 +202,8 @@ async fn sockets_carry_data() {
 #[actix_web::test]
 async fn every_end_has_its_reason_and_comes_once() {
     let mut hasty = config();
-    hasty.ping_interval = Duration::from_millis(200);
-    hasty.ping_timeout = Duration::from_secs(2);
+    hasty.limits.ping_interval = Duration::from_millis(200);
+    hasty.limits.ping_timeout = Duration::from_secs(2);
     let mut server = Server::start(hasty);
     let mut ws = Ws::joined(server.address).await;
     assert_eq!(ws.closed().await, (1000, "ping timeout".into()));
@@ -346,7 +346,7 @@ async fn a_client_that_comes_back_gets_what_it_missed_once_and_in_order() {
 #[actix_web::test]
 async fn a_long_reply_that_waits_for_its_reader_never_overflows_the_queue() {
     let mut small = config();
-    small.queue_events = 60;
+    small.limits.queue_events = 60;
     let server = Server::start(small);
     let mut ws = Ws::joined(server.address).await;
     ws.text("421[\"count-to\",5000]").await;

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use fabric_api::realtime::event;
 use fabric_domain::model::ChannelId;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
+use socketio_proto::ClientEvent;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -64,19 +66,15 @@ pub struct Journal {
     changed: Notify,
 }
 
+/// The payload of a `message.created`, as far as scenarios look at it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    channel_id: &'a str,
+struct CreatedPayload {
+    channel_id: ChannelId,
     seq: u64,
     wakeup: bool,
-    #[serde(borrow)]
-    content: std::borrow::Cow<'a, str>,
+    content: String,
 }
-
-const EVENT: &str = "42/realtime,";
-const ANSWER: &str = "43/realtime,";
-const CREATED: &str = "42/realtime,[\"message.created\",";
 
 impl Journal {
     /// Looks at what there is.
@@ -127,42 +125,36 @@ impl Journal {
         self.until(&what, |state| (state.latest(channel) >= seq).then_some(())).await
     }
 
-    /// Reads a packet. `presence`: whether events of that name are of interest.
-    pub(super) fn read(&self, text: &str, presence: bool) -> Outcome {
-        if let Some(rest) = text.strip_prefix(CREATED) {
-            // Behind the message may stand the offset of connection state recovery.
-            let wire = Wire::deserialize(&mut serde_json::Deserializer::from_str(rest))
-                .map_err(|error| format!("{error} in {rest:.200}"))?;
-            let end = (0..=64.min(wire.content.len())).rev().find(|at| wire.content.is_char_boundary(*at));
-            let created = Created {
-                channel: wire.channel_id.into(),
-                seq: wire.seq,
-                wakeup: wire.wakeup,
-                text: wire.content[..end.unwrap_or(0)].to_owned(),
-                at: Instant::now(),
-            };
-            self.note(|state| state.created.push(created));
-        } else if let Some(rest) = text.strip_prefix(EVENT) {
-            // A thousand sockets that come and go tell each other a million times.
-            if !presence && rest.starts_with("[\"presence\"") {
-                return Ok(());
+    /// Writes down what happened to the client's session. `presence`: whether events of that name
+    /// are of interest.
+    pub(super) fn write(&self, event: ClientEvent, presence: bool) -> Outcome {
+        match event {
+            ClientEvent::Event { name, args, .. } if name == event::MESSAGE_CREATED => {
+                let payload: CreatedPayload =
+                    args.get(0).map_err(|error| format!("{error} in {name} {:?}", args.values()))?;
+                let content = payload.content;
+                let end = (0..=64.min(content.len())).rev().find(|at| content.is_char_boundary(*at));
+                let created = Created {
+                    channel: payload.channel_id,
+                    seq: payload.seq,
+                    wakeup: payload.wakeup,
+                    text: content[..end.unwrap_or(0)].to_owned(),
+                    at: Instant::now(),
+                };
+                self.note(|state| state.created.push(created));
             }
-            let event: Vec<Value> =
-                serde_json::from_str(rest).map_err(|error| format!("{error} in {rest:.200}"))?;
-            let mut event = event.into_iter();
-            let Some(Value::String(name)) = event.next() else {
-                return Err(format!("no event's name in {rest:.200}"));
-            };
-            let payload = event.next().unwrap_or_default();
-            self.note(|state| state.events.push((state.created.len(), name, payload)));
-        } else if let Some(rest) = text.strip_prefix(ANSWER) {
-            let at = rest.find('[').unwrap_or_default();
-            let id: u64 = rest[..at].parse().map_err(|error| format!("{error} in {rest:.200}"))?;
-            let (answer,): (Value,) =
-                serde_json::from_str(&rest[at..]).map_err(|error| format!("{error} in {rest:.200}"))?;
-            self.note(|state| {
-                state.answers.insert(id, (state.created.len(), answer));
-            });
+            ClientEvent::Event { name, args, .. } if presence || name != event::PRESENCE => {
+                let payload = args.into_parts().0.into_iter().next().unwrap_or_default();
+                self.note(|state| state.events.push((state.created.len(), name, payload)));
+            }
+            ClientEvent::Acknowledged { ack, args, .. } => {
+                let answer = args.into_parts().0.into_iter().next().unwrap_or_default();
+                self.note(|state| {
+                    state.answers.insert(ack, (state.created.len(), answer));
+                });
+            }
+            ClientEvent::Pinged => self.note(|state| state.pings += 1),
+            _ => {}
         }
         Ok(())
     }
@@ -181,6 +173,8 @@ pub fn run_of(who: &str, seqs: &[u64], first: u64, last: u64) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fabric_api::realtime::NAMESPACE;
+    use serde_json::json;
 
     #[test]
     fn a_run_has_neither_gaps_nor_doubles_nor_other_orders() {
@@ -192,23 +186,29 @@ mod tests {
     }
 
     #[test]
-    fn packets_are_told_apart() {
+    fn events_are_told_apart() {
         let journal = Journal::default();
-        for text in [
-            r#"42/realtime,["message.created",{"channelId":"c","seq":7,"wakeup":true,"content":"a\"b","x":[1]}]"#,
-            r#"42/realtime,["presence",{"online":true}]"#,
-            r#"42/realtime,["typing",{"typing":true}]"#,
-            r#"43/realtime,5[{"ok":true}]"#,
-            "40/realtime,{}",
+        let event = |name: &str, payload: Value| {
+            let (namespace, name) = (NAMESPACE.to_owned(), name.to_owned());
+            ClientEvent::Event { namespace, name, args: vec![payload, json!("offset")].into(), ack: None }
+        };
+        let created = json!({"channelId": "c", "seq": 7, "wakeup": true, "content": "a\"b", "x": [1]});
+        let args = vec![json!({"ok": true})].into();
+        for event in [
+            event("message.created", created),
+            event("presence", json!({"online": true})),
+            event("typing", json!({"typing": true})),
+            ClientEvent::Acknowledged { namespace: NAMESPACE.into(), ack: 5, args },
+            ClientEvent::Pinged,
         ] {
-            journal.read(text, false).unwrap();
+            journal.write(event, false).unwrap();
         }
         journal.look(|state| {
             assert_eq!(state.seqs(&"c".into()), [7]);
             assert_eq!((state.created[0].text.as_str(), state.created[0].wakeup), ("a\"b", true));
-            assert_eq!(state.events.len(), 1);
-            assert_eq!(state.answers[&5].1, serde_json::json!({"ok": true}));
+            assert_eq!((state.events.len(), state.pings), (1, 1));
+            assert_eq!(state.answers[&5].1, json!({"ok": true}));
         });
-        assert!(journal.read(r#"42/realtime,["message.created",{}]"#, false).is_err());
+        assert!(journal.write(event("message.created", json!({})), false).is_err());
     }
 }

@@ -8,4 +8,4 @@ mod wire;
 pub use frame::{Frame, Inbox, masked};
 pub use journal::{Created, Journal, State, run_of};
 pub use peer::{Cut, Options, Peer, connect_all, join_all};
-pub use wire::{End, Wire, message, packet};
+pub use wire::{End, Wire, message};

@@ -2,26 +2,29 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use actix_socketio::packet::Packet;
 use fabric_api::realtime::{JoinAck, JoinChannel, LeaveChannel, NAMESPACE, event};
 use fabric_domain::model::{ChannelId, Seq};
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
+use socketio_proto::client::{ClientEvent, ClientSession, CloseReason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::frame::{Frame, Inbox, masked};
+use super::frame::{Frame, Inbox};
 use super::journal::Journal;
-use super::wire::{End, Wire, packet};
+use super::wire::{End, Wire, transmits};
 use crate::world::World;
 use crate::{Outcome, ensure};
 
+/// How a presence event begins.
+const PRESENCE: &str = r#"42/realtime,["presence""#;
 /// How many clients connect at the same time.
 const AT_ONCE: usize = 64;
 
@@ -62,10 +65,24 @@ pub struct Peer {
     pub sid: String,
     /// What it has seen.
     pub journal: Arc<Journal>,
-    writer: Arc<Mutex<OwnedWriteHalf>>,
+    speaker: Arc<Speaker>,
     reads: watch::Sender<bool>,
     reader: JoinHandle<()>,
-    asked: AtomicU64,
+}
+
+/// The session, and where it writes.
+#[derive(Debug)]
+struct Speaker {
+    session: Mutex<ClientSession>,
+    write: tokio::sync::Mutex<OwnedWriteHalf>,
+}
+
+impl Speaker {
+    /// Writes what the session has to say. Reading goes on meanwhile, should the server not read.
+    async fn flush(&self) -> std::io::Result<()> {
+        let bytes = transmits(&mut self.session.lock());
+        if bytes.is_empty() { Ok(()) } else { self.write.lock().await.write_all(&bytes).await }
+    }
 }
 
 impl Peer {
@@ -83,16 +100,17 @@ impl Peer {
         let mut wire = Wire::open(server, options.receive_buffer).await?;
         wire.enter(token).await?;
         let sid = wire.sid.clone();
-        let (stream, inbox) = wire.into_parts();
+        let (stream, inbox, session) = wire.into_parts();
         let (read, write) = stream.into_split();
         let journal = Arc::new(Journal::default());
-        let writer = Arc::new(Mutex::new(write));
+        let speaker = Speaker { session: Mutex::new(session), write: tokio::sync::Mutex::new(write) };
+        let speaker = Arc::new(speaker);
         let (reads, may_read) = watch::channel(true);
         let reader =
-            Reader { read, inbox, journal: Arc::clone(&journal), writer: Arc::clone(&writer), options };
+            Reader { read, inbox, journal: Arc::clone(&journal), speaker: Arc::clone(&speaker), options };
         let reader = tokio::spawn(reader.run(may_read));
         let user = token.split_once('~').map_or(token, |(user, _)| user).to_owned();
-        Ok(Self { user, sid, journal, writer, reads, reader, asked: AtomicU64::new(0) })
+        Ok(Self { user, sid, journal, speaker, reads, reader })
     }
 
     /// Stops reading, or goes on.
@@ -100,24 +118,12 @@ impl Peer {
         self.reads.send_replace(reads);
     }
 
-    /// Sends a text message as it is.
-    pub async fn send(&self, text: &str) -> Outcome {
-        let sent = self.writer.lock().await.write_all(&masked(0x81, text.as_bytes())).await;
-        sent.map_err(|error| format!("{}: not sent: {error}", self.user))
-    }
-
     /// Sends an event and waits for its answer; also says how many messages came before it.
     pub async fn ask(&self, name: &str, payload: &impl Serialize) -> Outcome<(usize, Value)> {
-        let ack = self.asked.fetch_add(1, Ordering::Relaxed);
-        let payload = serde_json::to_value(payload).map_err(|error| error.to_string())?;
-        let event = Packet::Event {
-            namespace: NAMESPACE.into(),
-            ack: Some(ack),
-            name: name.to_owned(),
-            args: vec![payload],
-            attachments: Vec::new(),
-        };
-        self.send(&packet(&event)?).await?;
+        let unsent = |error: &dyn std::fmt::Display| format!("{}: not sent: {error}", self.user);
+        let ack = self.speaker.session.lock().emit_with_ack(NAMESPACE, name, payload);
+        let ack = ack.map_err(|error| unsent(&error))?;
+        self.speaker.flush().await.map_err(|error| unsent(&error))?;
         let what = format!("the answer to {name} of {}", self.user);
         self.journal.until(&what, |state| state.answers.remove(&ack)).await
     }
@@ -147,16 +153,16 @@ impl Peer {
     /// Goes away. What was seen stays in the journal.
     pub async fn cut(mut self, how: Cut) -> Arc<Journal> {
         if how == Cut::Goodbye {
+            self.speaker.session.lock().close();
             // Gone already, if it fails.
-            let _ = self.send("41/realtime,").await;
-            let _ = self.send("1").await;
+            let _ = self.speaker.flush().await;
         }
         self.reader.abort();
         // Cancelled or ended: what it read with is closed now.
         let _ = (&mut self.reader).await;
         if how == Cut::Reset {
             // Nothing is sent after this but the reset.
-            let _ = self.writer.lock().await.as_ref().set_zero_linger();
+            let _ = self.speaker.write.lock().await.as_ref().set_zero_linger();
         }
         Arc::clone(&self.journal)
     }
@@ -172,7 +178,7 @@ struct Reader {
     read: OwnedReadHalf,
     inbox: Inbox,
     journal: Arc<Journal>,
-    writer: Arc<Mutex<OwnedWriteHalf>>,
+    speaker: Arc<Speaker>,
     options: Options,
 }
 
@@ -182,8 +188,7 @@ impl Reader {
         let (code, reason) = loop {
             match self.inbox.frame() {
                 Ok(Some(Frame::Text(text))) => {
-                    disconnected |= text.starts_with("41/realtime");
-                    if let Err(problem) = self.packet(&text).await {
+                    if let Err(problem) = self.packet(&text, &mut disconnected).await {
                         break (None, problem);
                     }
                     continue;
@@ -204,16 +209,31 @@ impl Reader {
         self.journal.note(|state| state.end = Some(End { code, reason, disconnected }));
     }
 
-    async fn packet(&self, text: &str) -> Outcome {
-        if text == "2" {
-            self.journal.note(|state| state.pings += 1);
-            if self.options.pongs {
-                // The end of the connection is noticed by reading.
-                let _ = self.writer.lock().await.write_all(&masked(0x81, b"3")).await;
-            }
+    async fn packet(&self, text: &str, disconnected: &mut bool) -> Outcome {
+        // A thousand sockets that come and go tell each other a million times.
+        if !self.options.presence && text.starts_with(PRESENCE) {
             return Ok(());
         }
-        self.journal.read(text, self.options.presence)
+        {
+            let mut session = self.speaker.session.lock();
+            // It is the scenario that waits in vain, so to the session no time passes.
+            session.handle_text(text, Duration::ZERO);
+            while let Some(event) = session.poll_event() {
+                match event {
+                    ClientEvent::Pinged if !self.options.pongs => {
+                        // The answer is not written; nothing else waits to be.
+                        transmits(&mut session);
+                        self.journal.note(|state| state.pings += 1);
+                    }
+                    ClientEvent::Disconnected { .. } => *disconnected = true,
+                    ClientEvent::Closed(reason @ CloseReason::Protocol(_)) => return Err(reason.to_string()),
+                    event => self.journal.write(event, self.options.presence)?,
+                }
+            }
+        }
+        // The end of the connection is noticed by reading.
+        let _ = self.speaker.flush().await;
+        Ok(())
     }
 }
 

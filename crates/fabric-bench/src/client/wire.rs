@@ -1,11 +1,13 @@
-//! A websocket that does whatever it is told to, also what no client would.
+//! A websocket that does whatever it is told to: what a client's session says, and what no client would.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix_socketio::packet::{EnginePacket, Packet};
 use fabric_api::realtime::NAMESPACE;
+use serde::Serialize;
 use serde_json::{Map, Value};
+use socketio_proto::client::{ClientEvent, ClientLimits, ClientSession, Transmit};
+use socketio_proto::packet::EnginePacket;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -30,14 +32,23 @@ pub struct End {
 pub struct Wire {
     stream: TcpStream,
     inbox: Inbox,
+    /// What a client that behaves would say; knows nothing of what is written past it.
+    session: ClientSession,
     /// The Engine.IO session's id.
     pub sid: String,
 }
 
-/// A Socket.IO packet as the text of a websocket message.
-pub fn packet(packet: &Packet) -> Outcome<String> {
-    let encoded = packet.encode().map_err(|error| format!("not encoded: {error}"))?;
-    Ok(message(&encoded.text))
+/// What a session has to say, as the bytes of websocket frames.
+pub(super) fn transmits(session: &mut ClientSession) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(transmit) = session.poll_transmit() {
+        bytes.extend(match transmit {
+            Transmit::Text(text) => masked(0x81, text.as_bytes()),
+            Transmit::Binary(payload) => masked(0x82, &payload),
+            Transmit::Close => masked(0x88, &1000_u16.to_be_bytes()),
+        });
+    }
+    bytes
 }
 
 /// An Engine.IO message as the text of a websocket message.
@@ -63,7 +74,8 @@ impl Wire {
     /// A websocket with its Engine.IO handshake; no namespace is joined yet.
     pub async fn open(address: SocketAddr, receive_buffer: Option<u32>) -> Outcome<Self> {
         let stream = Self::dial(address, receive_buffer).await?;
-        let mut wire = Self { stream, inbox: Inbox::default(), sid: String::new() };
+        let session = ClientSession::new(&ClientLimits::default(), Duration::ZERO);
+        let mut wire = Self { stream, inbox: Inbox::default(), session, sid: String::new() };
         let request = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n\
              Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
@@ -76,31 +88,63 @@ impl Wire {
         };
         let status = head.lines().next().unwrap_or_default();
         ensure!(status.contains(" 101 "), "the websocket was answered {status:?}");
-        let Frame::Text(text) = wire.next(PATIENCE).await? else { return Err("no handshake".into()) };
-        let Ok(EnginePacket::Open(open)) = EnginePacket::decode(&text) else {
-            return Err(format!("the handshake is {text:?}"));
-        };
-        wire.sid = open.sid;
+        match wire.happening().await? {
+            ClientEvent::Opened { sid } => wire.sid = sid,
+            other => return Err(format!("the handshake is {other:?}")),
+        }
         Ok(wire)
     }
 
     /// Joins the namespace with a token. What the server answers is a refusal or nothing to read here.
     pub async fn enter(&mut self, token: &str) -> Outcome {
-        let payload = Some(Map::from_iter([("token".to_owned(), Value::from(token))]));
-        let connect = Packet::Connect { namespace: NAMESPACE.into(), payload };
-        self.text(&packet(&connect)?).await?;
+        let auth = Map::from_iter([("token".to_owned(), Value::from(token))]);
+        self.session.connect(NAMESPACE, auth, None).map_err(|error| error.to_string())?;
         loop {
-            match self.next(PATIENCE).await? {
-                Frame::Text(text) if text.starts_with("40/realtime,") => return Ok(()),
-                Frame::Text(text) if text == "2" => self.text("3").await?,
+            match self.happening().await? {
+                ClientEvent::Connected { .. } => return Ok(()),
+                ClientEvent::Pinged => {}
                 other => return Err(format!("CONNECT of {token} was answered {other:?}")),
             }
         }
     }
 
-    /// The connection, and what was received and is not read yet.
-    pub fn into_parts(self) -> (TcpStream, Inbox) {
-        (self.stream, self.inbox)
+    /// Sends an event, and waits for its answer; what else comes is skipped.
+    pub async fn ask(&mut self, name: &str, payload: &impl Serialize) -> Outcome<Value> {
+        let asked =
+            self.session.emit_with_ack(NAMESPACE, name, payload).map_err(|error| error.to_string())?;
+        loop {
+            match self.happening().await? {
+                ClientEvent::Acknowledged { ack, args, .. } if ack == asked => {
+                    return args.get(0).map_err(|error| format!("{name}: {error}"));
+                }
+                ClientEvent::Closed(reason) => return Err(format!("{name} was not answered: {reason}")),
+                _ => {}
+            }
+        }
+    }
+
+    /// What happens next to the session, after what it has to say was written.
+    async fn happening(&mut self) -> Outcome<ClientEvent> {
+        loop {
+            let bytes = transmits(&mut self.session);
+            if !bytes.is_empty() {
+                self.write(&bytes).await?;
+            }
+            if let Some(event) = self.session.poll_event() {
+                return Ok(event);
+            }
+            match self.next(PATIENCE).await? {
+                // Its timers are not used, so to it no time passes.
+                Frame::Text(text) => self.session.handle_text(&text, Duration::ZERO),
+                Frame::Close { code, reason } => self.session.handle_closed(code, reason),
+                Frame::Other => {}
+            }
+        }
+    }
+
+    /// The connection, what was received and is not read yet, and the session on it.
+    pub fn into_parts(self) -> (TcpStream, Inbox, ClientSession) {
+        (self.stream, self.inbox, self.session)
     }
 
     /// Sends a text message.

@@ -57,7 +57,7 @@ async fn play(world: &World, sockets: usize, posts: usize) -> Outcome<Row> {
         async move {
             let mut wire = Wire::open(world.address(), None).await?;
             wire.enter(user).await?;
-            count(wire, channel.as_str(), tally).await
+            count(wire, channel, tally).await
         }
     });
     stream::iter(joining).buffer_unordered(64).try_collect::<()>().await?;

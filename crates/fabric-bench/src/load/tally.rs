@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use fabric_api::realtime::{JoinChannel, event};
+use fabric_domain::model::ChannelId;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::client::{Frame, Inbox, Wire, masked, message};
+use crate::client::{Inbox, Wire, masked};
 use crate::world::PATIENCE;
 use crate::{Outcome, ensure};
 
@@ -61,19 +63,11 @@ impl Tally {
 }
 
 /// Joins a channel and hands the connection to a task that counts until it ends.
-pub(super) async fn count(mut wire: Wire, channel: &str, tally: &Arc<Tally>) -> Outcome {
-    wire.text(&message(&format!("2/realtime,0[\"join_channel\",{{\"channelId\":\"{channel}\"}}]"))).await?;
-    loop {
-        match wire.next(PATIENCE).await? {
-            Frame::Text(text) if text.starts_with("43/realtime,0[") => {
-                ensure!(text.contains("\"ok\":true"), "not joined: {text}");
-                break;
-            }
-            Frame::Text(_) | Frame::Other => {}
-            end @ Frame::Close { .. } => return Err(format!("not joined: {end:?}")),
-        }
-    }
-    let (stream, inbox) = wire.into_parts();
+pub(super) async fn count(mut wire: Wire, channel: &ChannelId, tally: &Arc<Tally>) -> Outcome {
+    let request = JoinChannel { channel_id: channel.clone(), since_seq: None };
+    let answer = wire.ask(event::JOIN_CHANNEL, &request).await?;
+    ensure!(answer["ok"] == true, "not joined: {answer}");
+    let (stream, inbox, _) = wire.into_parts();
     tokio::spawn(read(stream, inbox, Arc::clone(tally)));
     Ok(())
 }

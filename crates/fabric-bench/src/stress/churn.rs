@@ -15,7 +15,7 @@ use crate::{Outcome, process};
 pub(super) fn limits() -> SocketConfig {
     let mut config = node_limits();
     // Who never joins the namespace is closed soon.
-    config.connect_timeout = Duration::from_secs(3);
+    config.limits.connect_timeout = Duration::from_secs(3);
     config
 }
 

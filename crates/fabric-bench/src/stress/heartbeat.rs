@@ -15,9 +15,9 @@ const PINGS: usize = 6;
 
 pub(super) fn limits() -> SocketConfig {
     let mut config = node_limits();
-    config.ping_interval = Duration::from_millis(300);
+    config.limits.ping_interval = Duration::from_millis(300);
     // A busy machine must not look like a client that is gone.
-    config.ping_timeout = Duration::from_secs(8);
+    config.limits.ping_timeout = Duration::from_secs(8);
     config
 }
 

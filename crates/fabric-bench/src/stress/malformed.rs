@@ -14,7 +14,7 @@ use crate::{Outcome, ensure};
 
 pub(super) fn limits() -> SocketConfig {
     let mut config = node_limits();
-    config.connect_timeout = Duration::from_secs(6);
+    config.limits.connect_timeout = Duration::from_secs(6);
     config
 }
 

@@ -26,8 +26,8 @@ struct Stay {
 /// Who reads late is another scenario's business.
 pub(super) fn limits() -> SocketConfig {
     let mut config = node_limits();
-    config.queue_events = 100_000;
-    config.queue_bytes = 64 << 20;
+    config.limits.queue_events = 100_000;
+    config.limits.queue_bytes = 64 << 20;
     config
 }
 

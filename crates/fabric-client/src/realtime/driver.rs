@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use socketio_proto::client::ClientEvent;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
 
-use super::wire::{Incoming, Wire};
-use super::{CloseReason, Event};
+use super::event::Event;
+use super::wire::Wire;
+use crate::close::CloseReason;
 
 /// What the sending halves ask for.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(super) enum Command {
 /// What comes next.
 enum Next {
     Command(Command),
-    Incoming(Incoming),
+    Incoming(ClientEvent),
     Again,
     End(CloseReason),
 }
@@ -30,17 +31,13 @@ pub(super) struct Driver {
     events: mpsc::Sender<Event>,
     /// Who waits for which acknowledgement.
     waiting: HashMap<u64, oneshot::Sender<Vec<Value>>>,
-    next_ack: u64,
     /// An event for which there is no room yet. While there is one, the socket is not read.
     stalled: Option<Event>,
-    /// When the server must have pinged.
-    deadline: Instant,
 }
 
 impl Driver {
     pub(super) fn new(wire: Wire, commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) -> Self {
-        let deadline = Instant::now() + wire.patience;
-        Self { wire, commands, events, waiting: HashMap::new(), next_ack: 0, stalled: None, deadline }
+        Self { wire, commands, events, waiting: HashMap::new(), stalled: None }
     }
 
     pub(super) async fn run(mut self, close: watch::Sender<Option<CloseReason>>) {
@@ -55,9 +52,11 @@ impl Driver {
 
     async fn serve(&mut self) -> CloseReason {
         loop {
+            // Not where it could be cancelled: a message is written whole.
+            self.wire.flush().await;
             let step = match self.next().await {
-                Next::Command(command) => self.obey(command).await,
-                Next::Incoming(incoming) => self.take(incoming).await,
+                Next::Command(command) => self.obey(command),
+                Next::Incoming(incoming) => self.take(incoming),
                 Next::Again => Ok(()),
                 Next::End(reason) => Err(reason),
             };
@@ -75,46 +74,48 @@ impl Driver {
                 (Ok(room), Some(event)) => { room.send(event); Next::Again }
                 _ => Next::End(CloseReason::Client),
             },
-            incoming = self.wire.next(), if self.stalled.is_none() => {
-                incoming.map_or_else(Next::End, Next::Incoming)
-            }
+            incoming = self.wire.next(self.stalled.is_none()) => Next::Incoming(incoming),
             () = self.events.closed() => Next::End(CloseReason::Client),
-            () = sleep_until(self.deadline) => Next::End(CloseReason::PingTimeout),
         }
     }
 
-    async fn obey(&mut self, command: Command) -> Result<(), CloseReason> {
+    fn obey(&mut self, command: Command) -> Result<(), CloseReason> {
         let Command::Emit { event, payload, ack } = command else { return Err(CloseReason::Client) };
-        let ack = ack.map(|waiting| {
-            // Those who no longer wait (their time was up) make room.
-            self.waiting.retain(|_, waiting| !waiting.is_closed());
-            self.next_ack += 1;
-            self.waiting.insert(self.next_ack, waiting);
-            self.next_ack
-        });
-        self.wire.event(event, payload, ack).await
+        let malformed =
+            |error: socketio_proto::client::ClientError| CloseReason::Malformed(error.to_string());
+        match ack {
+            None => self.wire.emit(event, &payload).map_err(malformed),
+            Some(waiting) => {
+                // Those who no longer wait (their time was up) make room.
+                self.waiting.retain(|_, waiting| !waiting.is_closed());
+                let id = self.wire.emit_with_ack(event, &payload).map_err(malformed)?;
+                self.waiting.insert(id, waiting);
+                Ok(())
+            }
+        }
     }
 
-    async fn take(&mut self, incoming: Incoming) -> Result<(), CloseReason> {
+    fn take(&mut self, incoming: ClientEvent) -> Result<(), CloseReason> {
         match incoming {
-            Incoming::Ping => {
-                self.deadline = Instant::now() + self.wire.patience;
-                self.wire.pong().await
-            }
-            Incoming::Ack { id, args } => {
-                if let Some(waiting) = self.waiting.remove(&id) {
-                    let _ = waiting.send(args);
+            ClientEvent::Acknowledged { ack, args, .. } => {
+                if let Some(waiting) = self.waiting.remove(&ack) {
+                    let _ = waiting.send(args.into_parts().0);
                 }
                 Ok(())
             }
-            Incoming::Event { name, args } => match self.events.try_send(Event::read(name, args)) {
-                Ok(()) => Ok(()),
-                Err(mpsc::error::TrySendError::Full(event)) => {
-                    self.stalled = Some(event);
-                    Ok(())
+            ClientEvent::Event { name, args, .. } => {
+                match self.events.try_send(Event::read(name, args.into_parts().0)) {
+                    Ok(()) => Ok(()),
+                    Err(mpsc::error::TrySendError::Full(event)) => {
+                        self.stalled = Some(event);
+                        Ok(())
+                    }
+                    Err(mpsc::error::TrySendError::Closed(_)) => Err(CloseReason::Client),
                 }
-                Err(mpsc::error::TrySendError::Closed(_)) => Err(CloseReason::Client),
-            },
+            }
+            ClientEvent::Disconnected { .. } => Err(CloseReason::Server),
+            ClientEvent::Closed(reason) => Err(reason.into()),
+            _ => Ok(()),
         }
     }
 }

@@ -4,7 +4,6 @@ mod driver;
 mod event;
 mod wire;
 
-use std::fmt;
 use std::time::Duration;
 
 use fabric_api::guild::{PostAnswer, PostMessage, TurnView};
@@ -20,6 +19,7 @@ use tokio::time::timeout;
 
 pub use event::Event;
 
+use crate::close::CloseReason;
 use crate::error::{ApiError, Error};
 use crate::http::Timeouts;
 use crate::model::{ChannelId, PresenceStatus, Seq};
@@ -29,40 +29,6 @@ use wire::Wire;
 /// So many events wait for their reader; then the socket is not read until there is room again.
 const EVENTS: usize = 1_024;
 const COMMANDS: usize = 64;
-
-/// Why a socket is closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// This side closed it.
-    Client,
-    /// The server ended the session (a Socket.IO disconnect).
-    Server,
-    /// The server closed the connection, with the code and reason of the websocket where it gave them.
-    Transport {
-        /// The websocket's close code.
-        code: Option<u16>,
-        /// Why, if the server said so.
-        reason: String,
-    },
-    /// The server stopped pinging.
-    PingTimeout,
-    /// The server sent what is no packet.
-    Malformed(String),
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Client => f.write_str("closed by this side"),
-            Self::Server => f.write_str("closed by the server"),
-            Self::Transport { code: Some(code), reason } => write!(f, "connection closed ({code} {reason})"),
-            Self::Transport { code: None, reason } => write!(f, "connection closed ({reason})"),
-            Self::PingTimeout => f.write_str("the server fell silent"),
-            Self::Malformed(what) => write!(f, "malformed packet: {what}"),
-        }
-    }
-}
 
 /// The answer to joining a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,38 +1,30 @@
-//! A websocket that speaks packets: the handshake, and packets in and out.
+//! A websocket with a Socket.IO session on it.
 
 use std::time::Duration;
 
-use actix_socketio::packet::{Decoder, EnginePacket, Packet};
 use fabric_api::realtime::NAMESPACE;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Url;
 use serde_json::{Map, Value};
+use socketio_proto::client::{ClientError, ClientEvent, ClientLimits, ClientSession, Transmit};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::CloseReason;
+use crate::close::CloseReason;
 use crate::error::Error;
 
 /// A message has at most a million characters, of at most six bytes as JSON writes them.
 const MAX_MESSAGE: usize = 8 << 20;
 
-/// A connected socket: packets of the namespace in and out.
+/// A connected socket of the guild's namespace.
 pub(super) struct Wire {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    decoder: Decoder,
-    /// The server pings at least this often, its own patience included.
-    pub(super) patience: Duration,
-}
-
-/// Something that arrived.
-#[derive(Debug)]
-pub(super) enum Incoming {
-    Event { name: String, args: Vec<Value> },
-    Ack { id: u64, args: Vec<Value> },
-    Ping,
+    session: ClientSession,
+    /// The moment from which the session's time is counted.
+    epoch: Instant,
 }
 
 impl Wire {
@@ -42,148 +34,114 @@ impl Wire {
         let config =
             WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
         let connecting = connect_async_with_config(address.as_str(), Some(config), true);
-        let (mut stream, _) = timeout(connect, connecting)
+        let (stream, _) = timeout(connect, connecting)
             .await
             .map_err(|_| Error::Timeout)?
             .map_err(|error| network(&error))?;
-        let open = loop {
-            match stream.next().await {
-                Some(Ok(Message::Text(text))) => match EnginePacket::decode(&text) {
-                    Ok(EnginePacket::Open(open)) => break open,
-                    _ => return Err(Error::UnexpectedAnswer("no Engine.IO handshake".into())),
-                },
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Err(error)) => return Err(network(&error)),
-                _ => return Err(Error::Network("the server closed the connection".into())),
-            }
-        };
-        let patience = Duration::from_millis(open.ping_interval.saturating_add(open.ping_timeout));
-        let mut wire = Self { stream, decoder: Decoder::default(), patience };
+        let session = ClientSession::new(&ClientLimits::default(), Duration::ZERO);
+        let mut wire = Self { stream, session, epoch: Instant::now() };
         wire.join(token).await?;
         Ok(wire)
     }
 
     async fn join(&mut self, token: &str) -> Result<(), Error> {
-        let payload = Map::from_iter([("token".to_owned(), Value::from(token))]);
-        let connect = Packet::Connect { namespace: NAMESPACE.into(), payload: Some(payload) };
-        self.send(&connect).await.map_err(Error::Closed)?;
+        let auth = Map::from_iter([("token".to_owned(), Value::from(token))]);
+        self.session.connect(NAMESPACE, auth, None).map_err(|error| unsent("CONNECT", &error))?;
+        let mut is_opened = false;
         loop {
-            match self.receive().await.map_err(Error::Closed)? {
-                Received::Packet(Packet::Connect { namespace, .. }) if namespace == NAMESPACE => {
-                    return Ok(());
-                }
-                Received::Packet(Packet::ConnectError { message, data, .. }) => {
+            self.flush().await;
+            match self.next(true).await {
+                ClientEvent::Opened { .. } => is_opened = true,
+                ClientEvent::Connected { .. } => return Ok(()),
+                ClientEvent::Refused { message, data, .. } => {
                     let code = data.as_ref().and_then(|data| data.get("error")).and_then(Value::as_str);
                     return Err(Error::ConnectRefused { message, code: code.map(str::to_owned) });
                 }
-                Received::Ping => self.pong().await.map_err(Error::Closed)?,
-                Received::Packet(_) => return Err(Error::UnexpectedAnswer("no answer to CONNECT".into())),
-            }
-        }
-    }
-
-    /// The next thing for us. Cancel safe: all waiting is on the stream itself.
-    pub(super) async fn next(&mut self) -> Result<Incoming, CloseReason> {
-        loop {
-            match self.receive().await? {
-                Received::Ping => return Ok(Incoming::Ping),
-                Received::Packet(packet) if packet.namespace() != NAMESPACE => {}
-                Received::Packet(Packet::Event { name, args, .. }) => {
-                    return Ok(Incoming::Event { name, args });
-                }
-                Received::Packet(Packet::Ack { ack, args, .. }) => {
-                    return Ok(Incoming::Ack { id: ack, args });
-                }
-                Received::Packet(Packet::Disconnect { .. }) => return Err(CloseReason::Server),
-                Received::Packet(Packet::Connect { .. } | Packet::ConnectError { .. }) => {
-                    return Err(CloseReason::Malformed("a second answer to CONNECT".into()));
-                }
-            }
-        }
-    }
-
-    async fn receive(&mut self) -> Result<Received, CloseReason> {
-        let malformed = |error: &dyn std::fmt::Display| CloseReason::Malformed(error.to_string());
-        loop {
-            let complete = match self.stream.next().await {
-                None => return Err(gone("the connection ended")),
-                Some(Err(error)) => return Err(gone(&error.to_string())),
-                Some(Ok(Message::Close(frame))) => {
-                    let (code, reason) =
-                        frame.map_or((None, String::new()), |f| (Some(f.code.into()), f.reason.to_string()));
-                    return Err(CloseReason::Transport { code, reason });
-                }
-                Some(Ok(Message::Text(text))) => {
-                    match EnginePacket::decode(&text).map_err(|error| malformed(&error))? {
-                        EnginePacket::Ping => return Ok(Received::Ping),
-                        EnginePacket::Close => return Err(gone("closed by the server")),
-                        EnginePacket::Message(text) => {
-                            self.decoder.text(&text).map_err(|error| malformed(&error))?
+                ClientEvent::Closed(reason) => {
+                    return Err(match CloseReason::from(reason) {
+                        CloseReason::Malformed(_) if !is_opened => {
+                            Error::UnexpectedAnswer("no Engine.IO handshake".into())
                         }
-                        EnginePacket::Noop => None,
-                        _ => return Err(malformed(&"unexpected Engine.IO packet")),
-                    }
+                        reason if !is_opened => Error::Network(reason.to_string()),
+                        reason => Error::Closed(reason),
+                    });
                 }
-                Some(Ok(Message::Binary(bytes))) => {
-                    self.decoder.binary(bytes).map_err(|error| malformed(&error))?
-                }
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => None,
-            };
-            if let Some(packet) = complete {
-                return Ok(Received::Packet(packet));
+                _ => {}
             }
         }
     }
 
-    pub(super) async fn pong(&mut self) -> Result<(), CloseReason> {
-        self.write(EnginePacket::Pong.encode()).await
+    /// What happens next; unless it `reads`, only that the server has not pinged for too long.
+    /// Cancel safe: nothing is lost while it waits.
+    pub(super) async fn next(&mut self, reads: bool) -> ClientEvent {
+        loop {
+            if let Some(event) = self.session.poll_event() {
+                return event;
+            }
+            let deadline = self.session.deadline().map(|deadline| self.epoch + deadline);
+            tokio::select! {
+                message = self.stream.next(), if reads => self.received(message),
+                () = sleep_until(deadline.unwrap_or(self.epoch)), if deadline.is_some() => {
+                    self.session.handle_timeout(self.epoch.elapsed());
+                }
+                // It is over, and its end was told.
+                else => std::future::pending().await,
+            }
+        }
     }
 
-    /// Sends an event of the namespace.
-    pub(super) async fn event(
-        &mut self,
-        name: &str,
-        payload: Value,
-        ack: Option<u64>,
-    ) -> Result<(), CloseReason> {
-        self.send(&Packet::Event {
-            namespace: NAMESPACE.into(),
-            ack,
-            name: name.into(),
-            args: vec![payload],
-            attachments: Vec::new(),
-        })
-        .await
+    fn received(&mut self, message: Option<tungstenite::Result<Message>>) {
+        match message {
+            Some(Ok(Message::Text(text))) => self.session.handle_text(&text, self.epoch.elapsed()),
+            Some(Ok(Message::Binary(bytes))) => self.session.handle_binary(bytes),
+            Some(Ok(Message::Close(frame))) => {
+                let code = frame.as_ref().map(|frame| frame.code.into());
+                self.session.handle_closed(code, frame.map_or(String::new(), |f| f.reason.to_string()));
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Err(error)) => self.session.handle_closed(None, error.to_string()),
+            None => self.session.handle_closed(None, "the connection ended"),
+        }
+    }
+
+    /// Queues an event, to be written by [`Wire::flush`].
+    pub(super) fn emit(&mut self, name: &str, payload: &Value) -> Result<(), ClientError> {
+        self.session.emit(NAMESPACE, name, payload)
+    }
+
+    /// Queues an event that asks for an acknowledgement, and answers that one's id.
+    pub(super) fn emit_with_ack(&mut self, name: &str, payload: &Value) -> Result<u64, ClientError> {
+        self.session.emit_with_ack(NAMESPACE, name, payload)
+    }
+
+    /// Writes what is queued. If that fails, the session is over.
+    pub(super) async fn flush(&mut self) {
+        while let Some(transmit) = self.session.poll_transmit() {
+            let written = match transmit {
+                Transmit::Text(text) => self.stream.send(Message::text(text)).await,
+                Transmit::Binary(bytes) => self.stream.send(Message::binary(bytes)).await,
+                Transmit::Close => self.stream.close(None).await,
+            };
+            if let Err(error) = written {
+                self.session.handle_closed(None, error.to_string());
+            }
+        }
     }
 
     /// Says goodbye as far as that is still possible.
     pub(super) async fn close(mut self) {
-        let goodbye = async {
-            let _ = self.send(&Packet::Disconnect { namespace: NAMESPACE.into() }).await;
-            let _ = self.write(EnginePacket::Close.encode()).await;
-            let _ = self.stream.close(None).await;
-        };
+        self.session.close();
         // A dead connection takes nothing more; it is dropped then.
-        let _ = timeout(Duration::from_secs(1), goodbye).await;
-    }
-
-    async fn send(&mut self, packet: &Packet) -> Result<(), CloseReason> {
-        let encoded = packet.encode().map_err(|error| CloseReason::Malformed(error.to_string()))?;
-        self.write(EnginePacket::Message(encoded.text).encode()).await
-    }
-
-    async fn write(&mut self, text: String) -> Result<(), CloseReason> {
-        self.stream.send(Message::text(text)).await.map_err(|error| gone(&error.to_string()))
+        let _ = timeout(Duration::from_secs(1), self.flush()).await;
     }
 }
 
-enum Received {
-    Packet(Packet),
-    Ping,
-}
-
-fn gone(reason: &str) -> CloseReason {
-    CloseReason::Transport { code: None, reason: reason.to_owned() }
+/// An event could not be queued.
+pub(super) fn unsent(what: &str, error: &ClientError) -> Error {
+    match error {
+        ClientError::Encode(error) => Error::UnexpectedAnswer(format!("{what}: {error}")),
+        _ => Error::Closed(CloseReason::Client),
+    }
 }
 
 fn network(error: &tungstenite::Error) -> Error {

@@ -1,10 +1,14 @@
-//! A client by hand, which also does what no decent one would: fall silent, or go without a word.
+//! A client that also does what no decent one would: fall silent, or go without a word.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use fabric_api::realtime::NAMESPACE;
 use fabric_domain::model::ChannelId;
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use socketio_proto::client::{ClientEvent, ClientLimits, ClientSession, Recovery, Transmit};
+use socketio_proto::packet::EnginePacket;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -15,105 +19,103 @@ use crate::world::{DEADLINE, World};
 /// Dropped, its connection is lost.
 pub(crate) struct Client {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// What the server called it, and by which it may come back.
+    session: ClientSession,
+    /// What the server called it.
     pub(crate) id: String,
-    pid: String,
-    offset: String,
     /// Whether pings are answered.
     pub(crate) answers_pings: bool,
     events: VecDeque<(String, Value)>,
-    asked: u64,
 }
 
 impl Client {
     pub(crate) async fn connect(world: &World, user: &str) -> Self {
-        Self::open(world, json!({ "token": user })).await
+        Self::open(world, user, None).await
     }
 
     /// Loses the connection, waits until the server knows, and can be brought back.
     pub(crate) async fn lose(self, world: &World) -> Lost {
         let before = world.hub.socket_count();
-        let lost = Lost { pid: self.pid, offset: self.offset };
+        let recovery = self.session.recovery(NAMESPACE).expect("the server offers recovery").clone();
         drop(self.stream);
         world.has_sockets(before - 1).await;
-        lost
+        Lost { recovery }
     }
 
     /// Leaves by its own word, and waits until the server knows.
     pub(crate) async fn leave_guild(mut self, world: &World) {
         let before = world.hub.socket_count();
-        self.send("41/realtime,".to_owned()).await;
+        self.session.disconnect(NAMESPACE).unwrap();
+        self.flush().await;
         world.has_sockets(before - 1).await;
     }
 
-    async fn open(world: &World, auth: Value) -> Self {
+    async fn open(world: &World, user: &str, recovery: Option<&Recovery>) -> Self {
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", world.address);
         let (stream, _) = timeout(DEADLINE, connect_async(url)).await.expect("in time").unwrap();
-        let mut client = Self {
-            stream,
-            id: String::new(),
-            pid: String::new(),
-            offset: String::new(),
-            answers_pings: true,
-            events: VecDeque::new(),
-            asked: 0,
-        };
-        client.send(format!("40/realtime,{auth}")).await;
-        let answer = loop {
-            let text = client.text().await.expect("an answer to CONNECT");
-            if let Some(answer) = text.strip_prefix("40/realtime,") {
-                break serde_json::from_str::<Value>(answer).unwrap();
+        let mut session = ClientSession::new(&ClientLimits::default(), Duration::ZERO);
+        let auth = Map::from_iter([("token".to_owned(), Value::from(user))]);
+        session.connect(NAMESPACE, auth, recovery).unwrap();
+        let (id, events) = (String::new(), VecDeque::new());
+        let mut client = Self { stream, session, id, answers_pings: true, events };
+        client.id = loop {
+            match client.next().await {
+                ClientEvent::Connected { sid, .. } => break sid,
+                ClientEvent::Opened { .. } => {}
+                other => panic!("CONNECT was answered {other:?}"),
             }
-            assert!(text.starts_with('0'), "{text}");
         };
-        let id = |name: &str| answer[name].as_str().unwrap().to_owned();
-        (client.id, client.pid) = (id("sid"), id("pid"));
         client
     }
 
-    async fn send(&mut self, text: String) {
-        self.stream.send(Message::text(text)).await.unwrap();
+    /// Writes what the session has to say; without its pongs, if it is to leave pings unanswered.
+    async fn flush(&mut self) {
+        let pong = Transmit::Text(EnginePacket::Pong.encode());
+        while let Some(transmit) = self.session.poll_transmit() {
+            let message = match transmit {
+                silent if silent == pong && !self.answers_pings => continue,
+                Transmit::Text(text) => Message::text(text),
+                Transmit::Binary(bytes) => Message::binary(bytes),
+                Transmit::Close => Message::Close(None),
+            };
+            // A connection that is closed says so when it is read.
+            let _ = self.stream.send(message).await;
+        }
     }
 
-    /// The next text that is no ping; `None` when the connection has ended.
-    async fn text(&mut self) -> Option<String> {
+    /// What happens next.
+    async fn next(&mut self) -> ClientEvent {
         loop {
+            self.flush().await;
+            if let Some(event) = self.session.poll_event() {
+                return event;
+            }
+            // To the session no time passes: the test's deadlines are here.
             match timeout(DEADLINE, self.stream.next()).await.expect("something of the server") {
-                Some(Ok(Message::Text(text))) if text.as_str() == "2" => {
-                    if self.answers_pings {
-                        self.send("3".to_owned()).await;
-                    }
-                }
-                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(Message::Text(text))) => self.session.handle_text(&text, Duration::ZERO),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => self.session.handle_closed(None, "ended"),
                 Some(Ok(_)) => {}
             }
         }
     }
 
-    /// Takes one packet; an acknowledgement is answered. False when the connection has ended.
+    /// Takes what comes next, with the acknowledgement if it is one; `None` when the connection has ended.
     async fn take(&mut self) -> Option<Option<(u64, Value)>> {
-        let text = self.text().await?;
-        if let Some(event) = text.strip_prefix("42/realtime,") {
-            let args: Vec<Value> = serde_json::from_str(event).unwrap();
-            args[2].as_str().expect("an offset").clone_into(&mut self.offset);
-            self.events.push_back((args[0].as_str().unwrap().to_owned(), args[1].clone()));
-            return Some(None);
+        match self.next().await {
+            ClientEvent::Event { name, args, .. } => {
+                assert!(args.get::<String>(1).is_ok(), "an offset");
+                self.events.push_back((name, args.get(0).unwrap()));
+            }
+            ClientEvent::Acknowledged { ack, args, .. } => return Some(Some((ack, args.get(0).unwrap()))),
+            ClientEvent::Pinged | ClientEvent::Disconnected { .. } => {}
+            ClientEvent::Closed(_) => return None,
+            other => panic!("{other:?}"),
         }
-        if let Some(ack) = text.strip_prefix("43/realtime,") {
-            let (id, answer) = ack.split_at(ack.find('[').unwrap());
-            let [answer]: [Value; 1] = serde_json::from_str(answer).unwrap();
-            return Some(Some((id.parse().unwrap(), answer)));
-        }
-        assert_eq!(text, "41/realtime,", "nothing else comes");
         Some(None)
     }
 
     /// Asks, and gives the acknowledgement.
     pub(crate) async fn ask(&mut self, name: &str, payload: &Value) -> Value {
-        self.asked += 1;
-        let asked = self.asked;
-        self.send(format!("42/realtime,{asked}{}", json!([name, payload]))).await;
+        let asked = self.session.emit_with_ack(NAMESPACE, name, payload).unwrap();
         loop {
             if let Some((id, answer)) = self.take().await.expect("an acknowledgement")
                 && id == asked
@@ -167,13 +169,12 @@ impl Client {
 
 /// A client whose connection is lost.
 pub(crate) struct Lost {
-    pid: String,
-    offset: String,
+    recovery: Recovery,
 }
 
 impl Lost {
     /// Asks for its session back.
     pub(crate) async fn back(self, world: &World, user: &str) -> Client {
-        Client::open(world, json!({ "token": user, "pid": self.pid, "offset": self.offset })).await
+        Client::open(world, user, Some(&self.recovery)).await
     }
 }

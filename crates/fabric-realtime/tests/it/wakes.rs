@@ -11,7 +11,7 @@ use crate::world::{World, config, eventually};
 /// Pings come fast, so that what has arrived is soon known. A pong may take as long as it likes.
 fn lively() -> Config {
     let mut config = config();
-    config.ping_interval = Duration::from_millis(50);
+    config.limits.ping_interval = Duration::from_millis(50);
     config
 }
 
@@ -85,7 +85,7 @@ async fn a_wake_before_a_ping_that_was_answered_does_not_come_again() {
 async fn a_client_that_answers_no_ping_has_proved_nothing() {
     let mut fast = lively();
     // Long enough for whoever does answer.
-    fast.ping_timeout = Duration::from_secs(8);
+    fast.limits.ping_timeout = Duration::from_secs(8);
     let world = World::start(fast);
     let (channel, mut bob) = in_general(&world).await;
     bob.answers_pings = false;

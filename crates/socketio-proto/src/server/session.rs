@@ -6,12 +6,12 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    Bucket, DisconnectReason, Heartbeat, Input, Message, Moment, Output, SendError,
+    DisconnectReason, Heartbeat, Input, Message, Output, SendError,
     engine::{Engine, Owes},
-    spaces::{Limits, Misplaced, Placed, Spaces},
+    spaces::{Capacity, Misplaced, Placed, Spaces},
 };
 use crate::{
-    Config,
+    Moment, SessionLimits, TokenBucket,
     packet::{Decoder, EnginePacket, Frame, Outgoing, Packet, payload},
 };
 
@@ -43,8 +43,8 @@ pub enum Pull {
 
 /// One connection: an Engine.IO session with, unless it is bare, the namespaces of Socket.IO.
 #[derive(Debug)]
-pub struct Session {
-    config: Arc<Config>,
+pub struct ServerSession {
+    limits: Arc<SessionLimits>,
     engine: Engine,
     /// `None` for bare Engine.IO.
     socket: Option<SocketLayer>,
@@ -56,29 +56,29 @@ struct SocketLayer {
     spaces: Spaces,
     /// Until a first namespace is joined.
     connect_by: Option<Moment>,
-    rate: Option<Bucket>,
+    rate: Option<TokenBucket>,
     /// Bytes of the packet being collected.
     size: usize,
 }
 
-impl Session {
+impl ServerSession {
     /// A new Socket.IO session. Its handshake is what the first poll or pull gets.
-    pub fn open(config: Arc<Config>, sid: &str, transport: Transport, now: Moment) -> Self {
+    pub fn open(limits: Arc<SessionLimits>, sid: &str, transport: Transport, now: Moment) -> Self {
         let socket = SocketLayer {
-            decoder: Decoder::new(config.max_attachments, config.max_payload)
-                .with_max_values(config.max_values),
+            decoder: Decoder::new(limits.max_attachments, limits.max_payload)
+                .with_max_values(limits.max_values),
             spaces: Spaces::default(),
-            connect_by: Some(now + config.connect_timeout),
-            rate: config.event_rate.map(|rate| Bucket::new(rate, now)),
+            connect_by: Some(now + limits.connect_timeout),
+            rate: limits.event_rate.map(|rate| TokenBucket::new(rate, now)),
             size: 0,
         };
-        Self { socket: Some(socket), ..Self::bare(config, sid, transport, now) }
+        Self { socket: Some(socket), ..Self::bare(limits, sid, transport, now) }
     }
 
     /// A new Engine.IO session without namespaces.
-    pub fn bare(config: Arc<Config>, sid: &str, transport: Transport, now: Moment) -> Self {
-        let engine = Engine::open(Arc::clone(&config), sid, transport, now);
-        Self { config, engine, socket: None }
+    pub fn bare(limits: Arc<SessionLimits>, sid: &str, transport: Transport, now: Moment) -> Self {
+        let engine = Engine::open(Arc::clone(&limits), sid, transport, now);
+        Self { limits, engine, socket: None }
     }
 
     /// Takes what happened and answers what is to be done.
@@ -177,7 +177,7 @@ impl Session {
             out.push(Output::Message(message));
             return;
         };
-        match layer.message(message, self.config.max_namespaces, now) {
+        match layer.message(message, self.limits.max_namespaces, now) {
             Ok(Some(output)) => out.push(output),
             Ok(None) => {}
             Err(Misplaced(reason)) => self.engine.close(reason, Owes::Close, now, out),
@@ -295,8 +295,8 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> Result<(), SendError> {
         let Some(layer) = &mut self.socket else { return Err(SendError::Closed) };
-        let limits = Limits { frames: self.config.queue_events, bytes: self.config.queue_bytes };
-        let sent = match layer.spaces.hold(namespace, frames, limits) {
+        let capacity = Capacity { frames: self.limits.queue_events, bytes: self.limits.queue_bytes };
+        let sent = match layer.spaces.hold(namespace, frames, capacity) {
             Placed::Absent => Err(SendError::Closed),
             Placed::Held => Ok(()),
             Placed::Joined => self.engine.send(frames, now, out),

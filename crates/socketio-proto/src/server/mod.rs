@@ -1,26 +1,19 @@
-//! One connection as a state machine without I/O.
+//! One connection of a server as a state machine without I/O.
 //!
-//! [`Session`] is told what happened ([`Input`]) and when, and answers what is to be done
+//! [`ServerSession`] is told what happened ([`Input`]) and when, and answers what is to be done
 //! ([`Output`]). It holds no socket, task or clock, so every state can be tested exactly.
 
-mod bucket;
 mod engine;
 mod queue;
 mod reason;
 mod session;
 mod spaces;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-pub(crate) use bucket::Bucket;
 pub use reason::DisconnectReason;
-pub use session::{Pull, Session, Transport};
-
-/// A point in time: what passed since any moment that stays the same for one session.
-pub type Moment = Duration;
+pub use session::{Pull, ServerSession, Transport};
 
 /// What happened to a session.
 #[derive(Debug)]
@@ -78,13 +71,12 @@ pub enum Input<'a> {
         /// The close code (RFC 6455 section 7.4).
         code: u16,
     },
-    /// Time passed; to be called at [`Session::deadline`] at the latest.
+    /// Time passed; to be called at [`ServerSession::deadline`] at the latest.
     Time,
 }
 
-/// What is to be done, in this order.
+/// What is to be done, in this order. Exhaustive on purpose: whoever runs a session does all of it.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Output {
     /// Answer a poll: 200 with the payload, or 400 without.
     AnswerPoll {
@@ -100,10 +92,10 @@ pub enum Output {
         /// Whether the payload was well-formed.
         ok: bool,
     },
-    /// The websocket has something to [`Session::pull`], or is to end.
+    /// The websocket has something to [`ServerSession::pull`], or is to end.
     Wake,
-    /// A client asks to join a namespace; to be answered by [`Session::accept`] or
-    /// [`Session::refuse`].
+    /// A client asks to join a namespace; to be answered by [`ServerSession::accept`] or
+    /// [`ServerSession::refuse`].
     Connect {
         /// The namespace.
         namespace: String,

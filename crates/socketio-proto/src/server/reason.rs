@@ -22,10 +22,10 @@ pub enum DisconnectReason {
     ForcedServerClose,
     /// The server is being stopped.
     ServerShuttingDown,
-    /// More waits to be sent than [`crate::Config::queue_bytes`] or
-    /// [`crate::Config::queue_events`] allow.
+    /// More waits to be sent than [`crate::SessionLimits::queue_bytes`] or
+    /// [`crate::SessionLimits::queue_events`] allow.
     QueueFull,
-    /// The client sends more than [`crate::Config::event_rate`] allows.
+    /// The client sends more than [`crate::SessionLimits::event_rate`] allows.
     RateLimit,
 }
 
@@ -47,8 +47,7 @@ impl DisconnectReason {
     }
 
     /// Whether the client broke a rule or a limit.
-    #[cfg(feature = "server")]
-    pub(crate) fn is_offence(self) -> bool {
+    pub fn is_offence(self) -> bool {
         matches!(
             self,
             Self::ParseError

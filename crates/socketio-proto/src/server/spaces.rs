@@ -104,12 +104,12 @@ impl Spaces {
     }
 
     /// Holds frames back if the CONNECT is not answered yet. `None`: not in this namespace.
-    pub(super) fn hold(&mut self, namespace: &str, frames: &[Frame], limits: Limits) -> Placed {
+    pub(super) fn hold(&mut self, namespace: &str, frames: &[Frame], capacity: Capacity) -> Placed {
         let Some(space) = self.find(namespace) else { return Placed::Absent };
         let Some(held) = &mut space.held else { return Placed::Joined };
         let bytes: usize = frames.iter().map(Frame::len).sum();
         let fits = held.frames.is_empty()
-            || (held.frames.len() + frames.len() <= limits.frames && held.bytes + bytes <= limits.bytes);
+            || (held.frames.len() + frames.len() <= capacity.frames && held.bytes + bytes <= capacity.bytes);
         if !fits {
             return Placed::Full;
         }
@@ -129,7 +129,7 @@ impl Spaces {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct Capacity {
     pub(super) frames: usize,
     pub(super) bytes: usize,
 }

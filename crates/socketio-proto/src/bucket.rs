@@ -1,22 +1,23 @@
 //! A token bucket that is told the time.
 
-use super::Moment;
-use crate::Rate;
+use crate::{Moment, Rate};
 
+/// A token bucket: allows a [`Rate`], told the time by its caller.
 #[derive(Debug, Clone)]
-pub(crate) struct Bucket {
+pub struct TokenBucket {
     rate: Rate,
     tokens: f64,
     filled: Moment,
 }
 
-impl Bucket {
-    pub(crate) fn new(rate: Rate, now: Moment) -> Self {
+impl TokenBucket {
+    /// A full bucket.
+    pub fn new(rate: Rate, now: Moment) -> Self {
         Self { rate, tokens: f64::from(rate.burst), filled: now }
     }
 
-    /// Takes one token, or answers false.
-    pub(crate) fn take(&mut self, now: Moment) -> bool {
+    /// Takes one token; false when there is none.
+    pub fn take(&mut self, now: Moment) -> bool {
         let passed = now.saturating_sub(self.filled).as_secs_f64();
         self.filled = self.filled.max(now);
         let refill = passed * f64::from(self.rate.per_second);
@@ -29,8 +30,7 @@ impl Bucket {
     }
 
     /// Whether it is as good as new, so that nothing is lost by forgetting it.
-    #[cfg(feature = "server")]
-    pub(crate) fn is_full(&self, now: Moment) -> bool {
+    pub fn is_full(&self, now: Moment) -> bool {
         let passed = now.saturating_sub(self.filled).as_secs_f64();
         self.tokens + passed * f64::from(self.rate.per_second) >= f64::from(self.rate.burst)
     }
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn allows_the_burst_and_then_the_rate() {
-        let mut bucket = Bucket::new(Rate { per_second: 2, burst: 3 }, Duration::ZERO);
+        let mut bucket = TokenBucket::new(Rate { per_second: 2, burst: 3 }, Duration::ZERO);
         let taken = (0..10).filter(|_| bucket.take(Duration::ZERO)).count();
         assert_eq!(taken, 3);
         assert!(!bucket.take(Duration::from_millis(400)));

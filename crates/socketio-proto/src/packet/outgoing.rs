@@ -62,8 +62,7 @@ impl Outgoing {
     }
 
     /// The same event with an offset as its last argument, by which a client that comes back says
-    /// what it got last. For applications that answer [`crate::Handler::recover`] from a log of
-    /// their own; broadcasts of a server with [`crate::Config::recovery`] get theirs by themselves.
+    /// what it got last (connection state recovery).
     #[must_use]
     pub fn with_offset(&self, offset: &str) -> Self {
         let mut frames = self.inner.frames.clone();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeSeq};
 use serde_json::{Map, Value};
 use socketioxide_core::{
     Str, Value as RawValue,
@@ -12,7 +12,7 @@ use socketioxide_core::{
 };
 use socketioxide_parser_common::CommonParser;
 
-use super::{DecodeError, EncodeError, MAX_ACK_ID, check};
+use super::{BoxError, DecodeError, EncodeError, MAX_ACK_ID, check};
 
 /// One Socket.IO packet of either side.
 #[derive(Debug, Clone, PartialEq)]
@@ -316,7 +316,43 @@ pub(super) fn payload_value<T: Serialize + ?Sized>(name: &str, payload: &T) -> R
     if check::is_reserved(name) {
         return Err(EncodeError::Name(name.into()));
     }
-    CommonParser.encode_value(payload, Some(name)).map_err(|error| EncodeError::Payload(error.to_string()))
+    CommonParser.encode_value(payload, Some(name)).map_err(|error| EncodeError::Payload(error.into()))
+}
+
+/// An event packet from whatever can be serialized, asking for an acknowledgement or not.
+pub(crate) fn event_packet<T: Serialize + ?Sized>(
+    namespace: &str,
+    name: &str,
+    payload: &T,
+    ack: Option<u64>,
+) -> Result<Encoded, EncodeError> {
+    check::namespace(namespace)?;
+    let mut raw = Raw::event(namespace.to_owned(), payload_value(name, payload)?);
+    if let Some(ack) = ack {
+        raw.inner.set_ack_id(wire_ack(ack)?);
+    }
+    Ok(encode_raw(raw))
+}
+
+/// An acknowledgement from whatever can be serialized.
+pub(crate) fn ack_packet<T: Serialize + ?Sized>(
+    namespace: &str,
+    ack: u64,
+    payload: &T,
+) -> Result<Encoded, EncodeError> {
+    check::namespace(namespace)?;
+    let value = CommonParser.encode_value(payload, None);
+    let value = value.map_err(|error| EncodeError::Payload(error.into()))?;
+    Ok(encode_raw(Raw::ack(namespace.to_owned(), value, wire_ack(ack)?)))
+}
+
+/// One argument as another type, with the attachments in the places of their placeholders.
+pub(super) fn read_value<T: DeserializeOwned>(value: &Value, attachments: &[Bytes]) -> Result<T, BoxError> {
+    // A tuple, as otherwise the parser takes the list of arguments for the argument.
+    let text = serde_json::to_string(&[value])?;
+    let mut raw = raw_value(text, attachments.iter().cloned().collect());
+    let (value,) = CommonParser.decode_value::<(T,)>(&mut raw, false)?;
+    Ok(value)
 }
 
 fn raw_value(text: String, attachments: VecDeque<Bytes>) -> RawValue {
@@ -332,7 +368,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, DecodeError> {
 }
 
 fn json(value: &impl Serialize) -> Result<String, EncodeError> {
-    serde_json::to_string(value).map_err(|error| EncodeError::Payload(error.to_string()))
+    serde_json::to_string(value).map_err(|error| EncodeError::Payload(error.into()))
 }
 
 fn wire_ack(ack: u64) -> Result<i64, EncodeError> {

@@ -6,15 +6,15 @@ use serde_json::json;
 
 #[test]
 fn who_never_joins_is_closed() {
-    let mut config = config();
-    config.ping_interval = ms(60_000);
-    let mut client = Client::websocket(config.clone());
+    let mut limits = limits();
+    limits.ping_interval = ms(60_000);
+    let mut client = Client::websocket(limits.clone());
     assert_eq!(client.session.deadline(), Some(ms(10_000)));
     assert_eq!(closed(&client.at(10_000)), Some(DisconnectReason::ForcedServerClose));
-    let mut client = Client::joined(config.clone());
+    let mut client = Client::joined(limits.clone());
     assert_eq!(closed(&client.at(10_000)), None);
     // To be refused is not to join.
-    let mut client = Client::websocket(config);
+    let mut client = Client::websocket(limits);
     client.text("40/a,");
     client.session.refuse("/a", "no", None, client.now, &mut vec![]);
     assert_eq!(closed(&client.at(10_000)), Some(DisconnectReason::ForcedServerClose));
@@ -22,7 +22,7 @@ fn who_never_joins_is_closed() {
 
 #[test]
 fn connect_is_answered_before_anything_sent_meanwhile() {
-    let mut client = Client::websocket(config());
+    let mut client = Client::websocket(limits());
     client.text("40{\"token\":1}");
     assert_eq!(client.send("early").0, Ok(()));
     assert!(client.pulled().is_empty());
@@ -34,7 +34,7 @@ fn connect_is_answered_before_anything_sent_meanwhile() {
 
 #[test]
 fn refusing_says_why_and_allows_another_try() {
-    let mut client = Client::websocket(config());
+    let mut client = Client::websocket(limits());
     client.text("40/a,");
     let data = json!({ "error": "x" });
     client.session.refuse("/a", "no", Some(&data), client.now, &mut vec![]);
@@ -60,20 +60,20 @@ fn packets_out_of_place_close_the_connection() {
         ("x", DisconnectReason::ParseError),
         ("bAAA=", DisconnectReason::ParseError),
     ] {
-        let mut client = Client::joined(config());
+        let mut client = Client::joined(limits());
         let out = client.text(text);
         assert_eq!(closed(&out), Some(reason), "{text}");
         assert!(out.contains(&Output::Left { namespace: "/".into(), reason }), "{text}");
         assert!(matches!(client.pull().1, Pull::End { .. }), "{text}");
     }
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     let out = client.handle(Input::Binary { conn: WS, bytes: Bytes::from_static(&[1]) });
     assert_eq!(closed(&out), Some(DisconnectReason::ParseError));
 }
 
 #[test]
 fn events_and_acknowledgements_pass() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     let [Output::Event { name, args, ack, size, .. }] = &client.text("421[\"a\",2]")[..] else { panic!() };
     assert_eq!((name.as_str(), args.as_slice(), *ack, *size), ("a", &[json!(2)][..], Some(1), 9));
     let mut out = vec![];
@@ -84,11 +84,11 @@ fn events_and_acknowledgements_pass() {
 
 #[test]
 fn either_side_leaves_a_namespace_and_the_connection_stays() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     let reason = DisconnectReason::ClientNamespaceDisconnect;
     assert_eq!(client.text("41"), [Output::Left { namespace: "/".into(), reason }]);
     assert_eq!(client.send("a").0, Err(SendError::Closed));
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     let mut out = vec![];
     client.session.leave("/", client.now, &mut out);
     let reason = DisconnectReason::ServerNamespaceDisconnect;
@@ -99,7 +99,7 @@ fn either_side_leaves_a_namespace_and_the_connection_stays() {
 
 #[test]
 fn disconnecting_says_goodbye_and_closes() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     let mut out = vec![];
     client.session.disconnect(client.now, &mut out);
     assert_eq!(closed(&out), Some(DisconnectReason::ForcedServerClose));
@@ -112,7 +112,7 @@ fn disconnecting_says_goodbye_and_closes() {
 
 #[test]
 fn a_client_that_does_not_read_is_closed_and_its_queue_freed() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     for _ in 0..10 {
         assert_eq!(client.send("a").0, Ok(()));
     }
@@ -122,7 +122,7 @@ fn a_client_that_does_not_read_is_closed_and_its_queue_freed() {
     assert_eq!(client.send("a").0, Err(SendError::Closed));
     assert_eq!(client.pull(), (vec![], Pull::End { code: 1008, reason: "queue full" }));
     // While the CONNECT is not answered as well.
-    let mut client = Client::websocket(config());
+    let mut client = Client::websocket(limits());
     client.text("40");
     let sent: Vec<_> = (0..11).map(|_| client.send("a").0).collect();
     assert_eq!(sent[9], Ok(()));
@@ -137,7 +137,7 @@ fn a_client_that_does_not_read_is_closed_and_its_queue_freed() {
 
 #[test]
 fn volatile_is_sent_only_when_it_leaves_at_once() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     let event = Outgoing::event("/", "v", &1).unwrap();
     assert!(client.session.send_volatile(&event, client.now, &mut vec![]));
     assert!(!client.session.send_volatile(&event, client.now, &mut vec![]));
@@ -146,9 +146,9 @@ fn volatile_is_sent_only_when_it_leaves_at_once() {
 
 #[test]
 fn who_sends_too_fast_is_closed() {
-    let mut config = config();
-    config.event_rate = Some(Rate { per_second: 10, burst: 3 });
-    let mut client = Client::joined(config);
+    let mut limits = limits();
+    limits.event_rate = Some(Rate { per_second: 10, burst: 3 });
+    let mut client = Client::joined(limits);
     assert_eq!(closed(&client.text("42[\"a\"]")), None);
     assert_eq!(closed(&client.text("42[\"a\"]")), None);
     let out = client.text("42[\"a\"]");
@@ -158,16 +158,16 @@ fn who_sends_too_fast_is_closed() {
 
 #[test]
 fn namespaces_of_one_connection_are_bounded() {
-    let mut config = config();
-    config.max_namespaces = 2;
-    let mut client = Client::joined(config);
+    let mut limits = limits();
+    limits.max_namespaces = 2;
+    let mut client = Client::joined(limits);
     assert_eq!(client.text("40/a,").len(), 1);
     assert_eq!(closed(&client.text("40/b,")), Some(DisconnectReason::ForcedServerClose));
 }
 
 #[test]
 fn a_broken_websocket_is_closed_with_its_code() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     let out = client.handle(Input::WebSocketBroken { conn: WS, code: 1009 });
     assert_eq!(closed(&out), Some(DisconnectReason::TransportError));
     assert!(matches!(client.pull().1, Pull::End { code: 1009, .. }));
@@ -176,7 +176,7 @@ fn a_broken_websocket_is_closed_with_its_code() {
 
 #[test]
 fn a_closed_session_is_forgotten_when_its_websocket_is_done() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     client.session.disconnect(client.now, &mut vec![]);
     assert_eq!(client.session.deadline(), Some(ms(30_000)));
     assert_eq!(client.pulled(), ["41"]);

@@ -5,16 +5,22 @@
 //! every placeholder, reserved event names, JSON that really is JSON (nested no deeper than 128),
 //! the size of acknowledgement ids, the length of namespaces.
 
+mod args;
 mod check;
 mod engine;
 mod frame;
 mod outgoing;
 mod socket;
 
+pub use args::{ArgError, Args};
 pub use engine::{EnginePacket, Open, payload};
 pub(crate) use frame::Frame;
 pub use outgoing::Outgoing;
 pub use socket::{Decoder, Encoded, Packet};
+pub(crate) use socket::{ack_packet, event_packet};
+
+/// Any error, where its type is another crate's own affair.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Longest accepted namespace in bytes.
 pub const MAX_NAMESPACE: usize = 256;
@@ -56,8 +62,8 @@ pub enum DecodeError {
 #[non_exhaustive]
 pub enum EncodeError {
     /// The payload cannot be written as JSON.
-    #[error("payload: {0}")]
-    Payload(String),
+    #[error("the payload cannot be written as JSON")]
+    Payload(#[source] BoxError),
     /// The event name is one of the reserved names.
     #[error("reserved event name {0:?}")]
     Name(String),

@@ -8,7 +8,7 @@ use serde_json::Map;
 const WS: u64 = 100;
 
 struct Client {
-    session: Session,
+    session: ServerSession,
     now: Moment,
     polls: u64,
 }
@@ -17,51 +17,51 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-fn config() -> Config {
-    Config {
+fn limits() -> SessionLimits {
+    SessionLimits {
         ping_interval: ms(300),
         ping_timeout: ms(200),
         connect_timeout: ms(10_000),
         queue_events: 10,
-        ..Config::default()
+        ..SessionLimits::default()
     }
 }
 
 impl Client {
-    fn new(config: Config, transport: Transport, bare: bool) -> Self {
-        let config = Arc::new(config);
+    fn new(limits: SessionLimits, transport: Transport, bare: bool) -> Self {
+        let limits = Arc::new(limits);
         let session = if bare {
-            Session::bare(config, "sid", transport, Duration::ZERO)
+            ServerSession::bare(limits, "sid", transport, Duration::ZERO)
         } else {
-            Session::open(config, "sid", transport, Duration::ZERO)
+            ServerSession::open(limits, "sid", transport, Duration::ZERO)
         };
         Self { session, now: Duration::ZERO, polls: 0 }
     }
 
     /// Polling, after the handshake was taken.
     fn polling() -> Self {
-        let mut client = Self::new(config(), Transport::Polling, false);
+        let mut client = Self::new(limits(), Transport::Polling, false);
         let open = client.poll();
         assert!(answer(&open, 1).unwrap().starts_with("0{\"sid\":\"sid\",\"upgrades\":[\"websocket\"]"));
         client
     }
 
     fn bare_polling() -> Self {
-        let mut client = Self::new(config(), Transport::Polling, true);
+        let mut client = Self::new(limits(), Transport::Polling, true);
         client.poll();
         client
     }
 
     /// Websocket, after the handshake was taken.
-    fn websocket(config: Config) -> Self {
-        let mut client = Self::new(config, Transport::WebSocket { conn: WS }, false);
+    fn websocket(limits: SessionLimits) -> Self {
+        let mut client = Self::new(limits, Transport::WebSocket { conn: WS }, false);
         assert!(client.pulled()[0].starts_with("0{\"sid\":\"sid\",\"upgrades\":[]"));
         client
     }
 
     /// Websocket in namespace `/`.
-    fn joined(config: Config) -> Self {
-        let mut client = Self::websocket(config);
+    fn joined(limits: SessionLimits) -> Self {
+        let mut client = Self::websocket(limits);
         assert_eq!(client.text("40"), [Output::Connect { namespace: "/".into(), auth: Map::new() }]);
         let mut out = Vec::new();
         assert!(client.session.accept("/", "id", None, client.now, &mut out));
@@ -246,7 +246,7 @@ fn an_aborted_poll_ends_the_session() {
 
 #[test]
 fn the_first_ping_comes_after_the_interval_and_waits_for_its_pong() {
-    let mut client = Client::websocket(config());
+    let mut client = Client::websocket(limits());
     assert_eq!(client.session.deadline(), Some(ms(300)));
     assert_eq!(client.at(299), []);
     assert_eq!(client.at(300), [Output::Wake]);
@@ -273,7 +273,7 @@ fn a_late_timer_does_not_lengthen_the_time_out() {
 
 #[test]
 fn a_websocket_that_could_not_see_the_ping_gets_its_time() {
-    let mut client = Client::websocket(config());
+    let mut client = Client::websocket(limits());
     assert_eq!(closed(&client.at(5_000)), None);
     assert_eq!(client.pulled(), ["2"]);
     assert_eq!(closed(&client.at(5_200)), Some(DisconnectReason::PingTimeout));
@@ -281,7 +281,7 @@ fn a_websocket_that_could_not_see_the_ping_gets_its_time() {
 
 #[test]
 fn another_packet_extends_the_pong_once() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     client.at(300);
     client.now = ms(450);
     client.text("42[\"a\"]");
@@ -293,7 +293,7 @@ fn another_packet_extends_the_pong_once() {
 
 #[test]
 fn a_client_must_not_ping() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     assert_eq!(closed(&client.text("2")), Some(DisconnectReason::TransportError));
 }
 
@@ -348,7 +348,7 @@ fn a_poll_that_overtook_the_upgrade_is_refused() {
 
 #[test]
 fn a_pong_answers_the_ping_before_it_and_nothing_else_does() {
-    let mut client = Client::joined(config());
+    let mut client = Client::joined(limits());
     let beat = |client: &Client| {
         let Heartbeat { sent, answered } = client.session.heartbeat();
         (sent, answered)
@@ -393,9 +393,9 @@ fn a_probe_that_fails_leaves_polling_as_it_was() {
         assert_eq!(client.session.transport(), Transport::Polling);
         assert_eq!(answer(&client.at(300), 2).unwrap(), "2");
     }
-    let mut config = config();
-    config.upgrade_timeout = ms(50);
-    let mut client = Client::new(config, Transport::Polling, true);
+    let mut limits = limits();
+    limits.upgrade_timeout = ms(50);
+    let mut client = Client::new(limits, Transport::Polling, true);
     client.poll();
     client.handle(Input::WebSocket { conn: WS });
     assert_eq!(client.session.deadline(), Some(ms(50)));

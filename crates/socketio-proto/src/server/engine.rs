@@ -4,9 +4,9 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{DisconnectReason, Heartbeat, Message, Moment, Output, Pull, SendError, Transport, queue::Queue};
+use super::{DisconnectReason, Heartbeat, Message, Output, Pull, SendError, Transport, queue::Queue};
 use crate::{
-    Config,
+    Moment, SessionLimits,
     packet::{EnginePacket, Frame, Open},
 };
 
@@ -18,7 +18,7 @@ const LINGER: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Engine {
-    config: Arc<Config>,
+    limits: Arc<SessionLimits>,
     link: Link,
     probe: Option<Probe>,
     queue: Queue,
@@ -71,19 +71,19 @@ pub(super) enum Owes {
 }
 
 impl Engine {
-    pub(super) fn open(config: Arc<Config>, sid: &str, transport: Transport, now: Moment) -> Self {
+    pub(super) fn open(limits: Arc<SessionLimits>, sid: &str, transport: Transport, now: Moment) -> Self {
         let upgrades = match transport {
-            Transport::Polling if config.websocket => vec!["websocket".to_owned()],
+            Transport::Polling if limits.upgrades => vec!["websocket".to_owned()],
             _ => Vec::new(),
         };
         let open = EnginePacket::Open(Open {
             sid: sid.into(),
             upgrades,
-            ping_interval: millis(config.ping_interval),
-            ping_timeout: millis(config.ping_timeout),
-            max_payload: config.max_payload as u64,
+            ping_interval: millis(limits.ping_interval),
+            ping_timeout: millis(limits.ping_timeout),
+            max_payload: limits.max_payload as u64,
         });
-        let mut queue = Queue::new(config.queue_events, config.queue_bytes);
+        let mut queue = Queue::new(limits.queue_events, limits.queue_bytes);
         queue.push(text(&open));
         Self {
             link: match transport {
@@ -93,12 +93,12 @@ impl Engine {
             probe: None,
             queue,
             posting: false,
-            ping_at: Some(now + config.ping_interval),
+            ping_at: Some(now + limits.ping_interval),
             pong_by: None,
             extended: false,
             heartbeat: Heartbeat::default(),
             closed: None,
-            config,
+            limits,
         }
     }
 
@@ -154,10 +154,10 @@ impl Engine {
             self.ping_at = None;
             // Counted from when it was due, so that late timers do not lengthen the time-out;
             // but a websocket that could not have seen the ping in time gets the whole of it.
-            let late = now.saturating_sub(due) >= self.config.ping_timeout;
+            let late = now.saturating_sub(due) >= self.limits.ping_timeout;
             let fresh = late && matches!(self.link, Link::WebSocket { .. });
             let sent = if fresh { now } else { due };
-            self.pong_by = Some(sent + self.config.ping_timeout);
+            self.pong_by = Some(sent + self.limits.ping_timeout);
             self.extended = false;
             self.heartbeat.sent += 1;
             self.queue.push(text(&EnginePacket::Ping));
@@ -232,7 +232,7 @@ impl Engine {
     pub(super) fn websocket(&mut self, conn: u64, now: Moment, out: &mut Vec<Output>) {
         let polling = matches!(self.link, Link::Polling { .. });
         if polling && self.probe.is_none() && !self.is_closed() {
-            let until = now + self.config.upgrade_timeout;
+            let until = now + self.limits.upgrade_timeout;
             self.probe =
                 Some(Probe { conn, answered: false, out: Vec::new(), until, late: None, release_at: None });
         } else {
@@ -350,7 +350,7 @@ impl Engine {
             EnginePacket::Pong => {
                 if self.pong_by.take().is_some() {
                     self.heartbeat.answered = self.heartbeat.sent;
-                    self.ping_at = Some(now + self.config.ping_interval);
+                    self.ping_at = Some(now + self.limits.ping_interval);
                 }
             }
             EnginePacket::Close => {
@@ -374,7 +374,7 @@ impl Engine {
     pub(super) fn seen(&mut self, now: Moment) {
         if self.pong_by.is_some() && !self.extended {
             self.extended = true;
-            self.pong_by = Some(now + self.config.ping_timeout);
+            self.pong_by = Some(now + self.limits.ping_timeout);
         }
     }
 

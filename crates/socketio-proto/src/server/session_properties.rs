@@ -75,7 +75,7 @@ proptest! {
     ) {
         let transport =
             if ws { Transport::WebSocket { conn: WS } } else { Transport::Polling };
-        let mut client = Client::new(config(), transport, bare);
+        let mut client = Client::new(limits(), transport, bare);
         let mut all = Vec::new();
         let mut refusals = 0;
         for step in steps {
