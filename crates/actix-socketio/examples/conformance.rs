@@ -27,28 +27,26 @@ impl Handler for Echo {
         // would miss the second of two that arrive in one read.
         sleep(Duration::from_millis(10)).await;
         let Some(auth) = socket.data::<Value>() else { return };
-        if let Ok(event) = Outgoing::event(socket.namespace(), "auth", &*auth) {
-            let _ = socket.emit(&event);
-        }
+        let _ = socket.emit("auth", &*auth);
     }
 
     async fn event(&self, socket: &Socket, event: Event) -> Option<Vec<Value>> {
         match event.name.as_str() {
             "message" => {
-                let back = Outgoing::event_with_args(
-                    socket.namespace(),
-                    "message-back",
-                    &event.args,
-                    &event.attachments,
-                );
+                let (args, attachments) = (event.args.values(), event.args.attachments());
+                let back = Outgoing::event_with_args(socket.namespace(), "message-back", args, attachments);
                 if let Ok(back) = back {
-                    let _ = socket.emit(&back);
+                    let _ = socket.send(&back);
                 }
             }
             "message-with-ack" => {
                 if let Some(ack) = event.ack {
-                    let _ = ack.send(event.args, event.attachments);
+                    let _ = ack.send_args(&event.args);
                 }
+            }
+            // Answered by an event to this socket only, which is what recovery has to bring back, too.
+            "hi" => {
+                let _ = socket.emit("hi", &());
             }
             _ => {}
         }

@@ -92,7 +92,7 @@ impl Origins {
 }
 
 /// What each namespace keeps so that a client that lost its connection finds its id, its rooms, its
-/// data and the broadcasts it missed. Past any of these bounds the oldest goes first.
+/// data and the events it missed. Past any of these bounds the oldest goes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
@@ -100,9 +100,10 @@ pub struct Recovery {
     pub window: Duration,
     /// Largest number of sockets. Default 10,000.
     pub max_sockets: usize,
-    /// Largest number of broadcasts. Default 10,000.
+    /// Largest number of events. Default 10,000. With 0 there is no log here: the application has one
+    /// of its own and answers [`Handler::recover`](crate::Handler::recover).
     pub max_events: usize,
-    /// Largest number of bytes of broadcasts. Default 16 MiB.
+    /// Largest number of bytes of events. Default 16 MiB.
     pub max_bytes: usize,
 }
 

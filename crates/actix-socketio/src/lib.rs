@@ -8,17 +8,32 @@
 //! each waits for the other side's delayed acknowledgement) and `h1_allow_half_closed(false)` (so
 //! that an aborted long poll is noticed when it happens).
 
+mod broadcast;
 mod config;
+mod connection;
+mod data;
+mod dispatch;
+mod engine_io;
+mod error;
+mod handler;
+mod handshake;
+mod http;
+mod recovery;
+mod rooms;
 mod server;
+mod socket;
 
+pub use broadcast::{BroadcastOperator, Namespace};
 pub use config::{Config, Origins, Recovery};
-pub use server::{
-    AckError, AckSender, BroadcastOperator, Builder, ConnectError, EngineHandler, EngineIo, EngineMessage,
-    EngineSocket, Event, Handler, Handshake, Namespace, Previous, Socket, SocketIo,
-};
+pub use engine_io::{EngineHandler, EngineIo, EngineMessage, EngineSocket};
+pub use error::{AckError, EmitError};
+pub use handler::{ConnectError, Event, Handler};
+pub use handshake::{Handshake, Previous};
+pub use server::{Builder, SocketIo};
+pub use socket::{AckSender, Socket};
 pub use socketio_proto as proto;
 pub use socketio_proto::{
-    DisconnectReason, EncodeError, Heartbeat, Outgoing, Rate, SendError, SessionLimits,
+    ArgError, Args, DisconnectReason, EncodeError, Heartbeat, Outgoing, Rate, SendError, SessionLimits,
 };
 
 /// The example of the README is compiled.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_socketio::{ConnectError, DisconnectReason, Event, Handler, Handshake, Previous, Socket};
+use actix_socketio::{Args, ConnectError, DisconnectReason, Event, Handler, Handshake, Previous, Socket};
 use async_trait::async_trait;
 use fabric_api::failure::{Failure, center_unavailable};
 use fabric_api::fields::{self, FromFields};
@@ -147,8 +147,8 @@ pub(crate) fn failed(error: impl Into<Failure>) -> Value {
 }
 
 /// The event's payload as a request.
-fn read<T: FromFields>(args: &[Value]) -> Result<T, Refusal> {
-    fields::read(args.first().unwrap_or(&Value::Null))
+fn read<T: FromFields>(args: &Args) -> Result<T, Refusal> {
+    fields::read(args.values().first().unwrap_or(&Value::Null))
 }
 
 /// What a socket carries along.
@@ -237,7 +237,7 @@ impl Handler for Gateway {
                 let ack = |answer: Value| {
                     if let Some(ack) = &event.ack {
                         // Gone, if it fails.
-                        let _ = ack.send(vec![answer], Vec::new());
+                        let _ = ack.send(&answer);
                     }
                 };
                 match read::<JoinChannel>(&event.args) {

@@ -196,7 +196,7 @@ impl Session {
             None => event.plain(),
         };
         let Some(socket) = &line.socket else { return false };
-        match socket.emit(encoded) {
+        match socket.send(encoded) {
             Ok(()) => {
                 line.note_resumed(event);
                 line.note_wake(event);
@@ -294,7 +294,7 @@ impl Session {
         line.unconfirmed = Unconfirmed::new(socket.heartbeat());
         (line.socket, line.lost_at) = (Some(socket.clone()), None);
         for event in &missed {
-            match socket.emit(event.with_offset()) {
+            match socket.send(event.with_offset()) {
                 Ok(()) => line.note_wake(event),
                 Err(error) => tracing::debug!(socket = self.id, %error, "event not sent again"),
             }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use socketio_proto::{
     Args, ClientEvent, ClientLimits, ClientSession, Outgoing, ServerSession, SessionLimits,
     client::Transmit,
+    packet::Encoded,
     server::{Input, Output, Transport},
 };
 
@@ -62,7 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     println!("           the server is told {name}: {said}");
                     let heard = Outgoing::event(&namespace, "heard", &said)?;
                     server.send(&heard, now, &mut more)?;
-                    server.acknowledge(&namespace, ack, vec![json!("noted")], Vec::new(), now, &mut more)?;
+                    let noted = Encoded::ack(&namespace, ack, "noted")?;
+                    server.acknowledge(&namespace, &noted, now, &mut more)?;
                 }
                 _ => {}
             }

@@ -173,7 +173,7 @@ async fn who_does_not_read_is_closed_and_nobody_else_waits() {
     soon(async {
         let mut sent = 0;
         while root.len() == 2 && sent < 2_000 {
-            root.all().emit(&event);
+            root.all().send(&event);
             sent += 1;
             assert!(other.read().await.starts_with("42[\"big\""));
         }

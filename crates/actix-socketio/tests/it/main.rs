@@ -5,5 +5,6 @@ mod handshake;
 mod hostile;
 mod polling;
 mod server;
+mod session;
 mod sockets;
 mod websocket;

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_socketio::{
-    Config, ConnectError, DisconnectReason, EngineHandler, EngineIo, EngineMessage, EngineSocket, Event,
-    Handler, Handshake, Outgoing, Socket, SocketIo,
+    Args, Config, ConnectError, DisconnectReason, EngineHandler, EngineIo, EngineMessage, EngineSocket,
+    Event, Handler, Handshake, Outgoing, Socket, SocketIo,
 };
 use actix_web::{App, HttpServer, dev::ServerHandle, rt};
 use async_trait::async_trait;
@@ -103,10 +103,6 @@ impl Echo {
     }
 }
 
-pub(crate) fn event(socket: &Socket, name: &str, payload: &Value) -> Outgoing {
-    Outgoing::event(socket.namespace(), name, payload).unwrap()
-}
-
 #[async_trait]
 impl Handler for Echo {
     async fn connect(&self, socket: &Socket, handshake: &Handshake) -> Result<(), ConnectError> {
@@ -120,7 +116,7 @@ impl Handler for Echo {
                 Ok(())
             }
             Some("early") => {
-                socket.emit(&event(socket, "early", &json!(1))).unwrap();
+                socket.emit("early", &json!(1)).unwrap();
                 Ok(())
             }
             Some("who") => {
@@ -130,7 +126,7 @@ impl Handler for Echo {
                     "query": handshake.query,
                     "cookie": handshake.header("Cookie"),
                 });
-                socket.emit(&event(socket, "who", &who)).unwrap();
+                socket.emit("who", &who).unwrap();
                 Ok(())
             }
             _ => Ok(()),
@@ -142,25 +138,36 @@ impl Handler for Echo {
     }
 
     async fn event(&self, socket: &Socket, event_: Event) -> Option<Vec<Value>> {
-        let Event { name, args, attachments, ack, .. } = event_;
+        let Event { name, args, ack, .. } = event_;
+        let (args, attachments) = args.into_parts();
         self.log(format!("event {name} {}", json!(args)));
         match name.as_str() {
             "message" => {
                 let back = Outgoing::event_with_args(socket.namespace(), "message-back", &args, &attachments);
-                let _ = socket.emit(&back.unwrap());
+                let _ = socket.send(&back.unwrap());
             }
             "binary-ack" => {
-                let _ = ack?.send(args, attachments);
+                let _ = ack?.send_args(&Args::new(args, attachments));
                 return None;
             }
             "wait" => self.gate.notified().await,
             "panic" => panic!("as asked"),
+            // As people do with actix's own runtime; what it is given need not be `Send`.
+            "spawn" => {
+                let socket = socket.clone();
+                rt::spawn(async move {
+                    let not_send = std::rc::Rc::new("spawned");
+                    tokio::task::yield_now().await;
+                    socket.emit("spawned", &**not_send).unwrap();
+                });
+            }
+            "echo" => socket.emit("echo", &args).unwrap(),
             "join" => {
                 socket.join(args[0].as_str().unwrap());
             }
             "leave" => socket.leave(args[0].as_str().unwrap()),
             "shout" => {
-                let reached = socket.broadcast().emit(&event(socket, "shout", &args[0]));
+                let reached = socket.broadcast().emit("shout", &args[0]).unwrap();
                 return Some(vec![json!(reached)]);
             }
             "ask" => {
@@ -168,8 +175,7 @@ impl Handler for Echo {
                 let log = self.log.clone();
                 let limit = Duration::from_millis(args[0].as_u64().unwrap());
                 tokio::spawn(async move {
-                    let asked = event(&socket, "asked", &json!(1));
-                    let answer = socket.emit_with_ack(&asked, limit).await;
+                    let answer = socket.emit_with_ack("asked", &1, limit).await.map(Args::into_parts);
                     let _ = log.send(format!("answer {answer:?}"));
                 });
             }
@@ -178,7 +184,7 @@ impl Handler for Echo {
                     if n % 50 == 0 {
                         socket.flushed().await;
                     }
-                    let _ = socket.emit(&event(socket, "n", &json!(n)));
+                    let _ = socket.emit("n", &n);
                 }
             }
             "leave-me" => socket.disconnect(false),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use actix_socketio::{Outgoing, Recovery};
+use actix_socketio::{EmitError, Outgoing, Recovery, SendError};
 use serde_json::json;
 
 use crate::{
     client::{DEADLINE, Frame, WS, Ws},
     server::{Server, config},
+    session::Client,
 };
 
 #[actix_web::test]
@@ -159,12 +160,12 @@ async fn rooms_reach_their_members_once() {
     let root = server.io.of("/").unwrap();
     assert_eq!((root.len(), root.room_count()), (4, 2));
     let event = |name: &str| Outgoing::event("/", name, &json!(1)).unwrap();
-    assert_eq!(root.to("a").emit(&event("a")), 2);
-    assert_eq!(root.to("a").to("b").emit(&event("ab")), 3);
-    assert_eq!(root.to("b").except("a").emit(&event("b-a")), 1);
-    assert_eq!(root.all().except("a").emit(&event("-a")), 2);
-    assert_eq!(root.to("nobody").emit(&event("none")), 0);
-    assert_eq!(root.all().emit(&event("all")), 4);
+    assert_eq!(root.to("a").send(&event("a")), 2);
+    assert_eq!(root.to("a").to("b").send(&event("ab")), 3);
+    assert_eq!(root.to("b").except("a").send(&event("b-a")), 1);
+    assert_eq!(root.all().except("a").send(&event("-a")), 2);
+    assert_eq!(root.to("nobody").send(&event("none")), 0);
+    assert_eq!(root.all().send(&event("all")), 4);
     let expected: [&[&str]; 4] =
         [&["a", "ab", "all"], &["a", "ab", "all"], &["ab", "b-a", "-a", "all"], &["-a", "all"]];
     for (ws, names) in members.iter_mut().zip(expected) {
@@ -180,7 +181,7 @@ async fn rooms_reach_their_members_once() {
     assert_eq!(second.read().await, "431[\"a\"]");
     assert_eq!(root.to("a").sockets().len(), 1);
     let id = root.to("a").sockets()[0].id().to_owned();
-    assert_eq!(root.to(id.clone()).emit(&event("direct")), 1);
+    assert_eq!(root.to(id.clone()).send(&event("direct")), 1);
     assert_eq!(root.socket(&id).unwrap().rooms(), ["a"]);
     drop(members);
     server.saw("disconnected transport close").await;
@@ -270,8 +271,8 @@ async fn a_socket_that_is_gone_does_not_speak_for_the_next_one() {
     ws.text("40").await;
     assert!(ws.read().await.starts_with("40{"));
     let event = Outgoing::event("/", "late", &json!(1)).unwrap();
-    assert_eq!(old.emit(&event), Err(actix_socketio::SendError::Closed));
-    assert!(!old.emit_volatile(&event));
+    assert_eq!(old.send(&event), Err(SendError::Closed));
+    assert!(!old.send_volatile(&event));
     assert!(!old.join("a"));
     old.disconnect(false);
     ws.text("421[\"still here\"]").await;
@@ -291,7 +292,7 @@ async fn a_client_that_comes_back_gets_what_it_missed_once_and_in_order() {
     let tell = |room: &str, n: u64| {
         let event = Outgoing::event("/", "n", &n).unwrap();
         let all = if room.is_empty() { root.all() } else { root.to(room) };
-        all.emit(&event)
+        all.send(&event)
     };
     let connect = async |auth: &serde_json::Value| {
         let mut ws = Ws::connect(address, WS, "").await.ok().unwrap();
@@ -357,5 +358,76 @@ async fn a_long_reply_that_waits_for_its_reader_never_overflows_the_queue() {
     // Who goes away meanwhile is not waited for.
     ws.text("42[\"count-to\",20000]").await;
     drop(ws);
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn what_is_sent_to_one_socket_is_recovered_too() {
+    let mut recovering = config();
+    recovering.recovery = Some(Recovery::default());
+    let mut server = Server::start(recovering);
+    let root = server.io.of("/").unwrap();
+    let mut client = Client::connect(server.address, None).await;
+    let first = client.id.clone();
+    let handle = root.socket(&first).unwrap();
+    client.emit("echo", &1).await;
+    let (name, args) = client.event().await;
+    assert_eq!((name.as_str(), args.values()), ("echo", &[json!([1]), json!("1")][..]));
+
+    // Emitted and lost on the way; emitted before the server knows; emitted while the client is away.
+    client.emit("echo", &2).await;
+    server.saw("event echo [2]").await;
+    let recovery = client.lose();
+    server.saw("disconnected transport close").await;
+    handle.emit("late", &3).unwrap();
+    assert!(!handle.emit_volatile("outdated", &4).unwrap());
+    let other = Client::connect(server.address, None).await;
+    let mut client = Client::connect(server.address, Some(&recovery)).await;
+    assert_eq!((client.id.as_str(), client.recovered), (first.as_str(), true));
+    let mut missed = Vec::new();
+    for _ in 0..2 {
+        let (name, args) = client.event().await;
+        missed.push((name, args.values().to_vec()));
+    }
+    let echo = ("echo".to_owned(), vec![json!([2]), json!("2")]);
+    assert_eq!(missed, [echo, ("late".to_owned(), vec![json!(3), json!("3")])]);
+
+    // Whoever kept the socket still speaks to the same client, until that leaves for good.
+    handle.emit("again", &5).unwrap();
+    assert_eq!(client.event().await.0, "again");
+    client.leave().await;
+    server.saw("disconnected client namespace disconnect").await;
+    assert!(matches!(handle.emit("gone", &6), Err(EmitError::Send(SendError::Closed))));
+    drop((client, other));
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn without_a_log_of_this_server_nothing_gets_an_offset() {
+    let mut own = config();
+    let mut recovery = Recovery::default();
+    recovery.max_events = 0;
+    own.recovery = Some(recovery);
+    let server = Server::start(own);
+    let mut client = Client::connect(server.address, None).await;
+    let root = server.io.of("/").unwrap();
+    assert_eq!(root.all().emit("all", &1).unwrap(), 1);
+    assert_eq!(client.event().await.1.len(), 1);
+    root.socket(&client.id).unwrap().emit("one", &1).unwrap();
+    assert_eq!(client.event().await.1.len(), 1);
+    drop(client);
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn handlers_may_use_the_spawn_of_actix() {
+    let server = Server::start(config());
+    let mut client = Client::connect(server.address, None).await;
+    for _ in 0..3 {
+        client.emit("spawn", &()).await;
+        let (name, args) = client.event().await;
+        assert_eq!((name.as_str(), args.get::<String>(0).unwrap().as_str()), ("spawned", "spawned"));
+    }
+    drop(client);
     server.stop().await;
 }

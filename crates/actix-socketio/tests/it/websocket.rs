@@ -99,7 +99,7 @@ async fn a_second_websocket_does_not_silence_the_first() {
         assert_eq!(second.closed().await.0, 1000);
         // From elsewhere: what the client itself sends makes the server look at its queue anyway.
         let news = Outgoing::event("/", "news", &n).unwrap();
-        server.io.of("/").unwrap().all().emit(&news);
+        server.io.of("/").unwrap().all().send(&news);
         assert_eq!(ws.read().await, format!("42[\"news\",{n}]"));
     }
     server.kill().await;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Moment,
-    packet::{Decoder, Encoded, EnginePacket, Packet, ack_packet, event_packet},
+    packet::{Decoder, Encoded, EnginePacket, Packet, event_packet},
 };
 
 /// One connection of a client. See the [module](super) for how it is driven.
@@ -120,7 +120,7 @@ impl ClientSession {
         payload: &T,
     ) -> Result<(), ClientError> {
         self.check(namespace)?;
-        let encoded = ack_packet(namespace, ack, payload)?;
+        let encoded = Encoded::ack(namespace, ack, payload)?;
         self.transmit(encoded);
         Ok(())
     }

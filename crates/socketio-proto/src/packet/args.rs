@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{BoxError, socket};
+use super::{BoxError, attached::Attached};
 
 /// The arguments of an event or an acknowledgement, with its binary attachments.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,12 +44,8 @@ impl Args {
     /// attachments.
     pub fn get<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgError> {
         let value = self.values.get(index).ok_or(ArgError::Missing { index })?;
-        let read = if self.attachments.is_empty() {
-            T::deserialize(value).map_err(BoxError::from)
-        } else {
-            socket::read_value(value, &self.attachments)
-        };
-        read.map_err(|source| ArgError::Type { index, source })
+        let read = T::deserialize(Attached { value, attachments: &self.attachments });
+        read.map_err(|error| ArgError::Type { index, source: error.into() })
     }
 
     /// How many arguments there are.
@@ -119,5 +115,35 @@ mod tests {
         assert_eq!(args.get::<Upload>(1).unwrap(), Upload { name: "a.png".into(), data });
         assert_eq!(args.get::<Bytes>(2).unwrap(), [1].as_slice());
         assert!(matches!(args.get::<String>(2), Err(ArgError::Type { index: 2, .. })));
+        assert_eq!(args.get::<Value>(2).unwrap(), placeholder(0), "JSON has no bytes");
+    }
+
+    #[test]
+    fn attachments_are_found_anywhere_in_an_argument() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        enum Part {
+            Nothing,
+            Data(Bytes),
+            Named { data: Bytes },
+        }
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Newtype(Option<Bytes>);
+        let [one, two] = [0, 1].map(|num| json!({"_placeholder": true, "num": num}));
+        let values = vec![
+            json!(["Nothing", {"Data": two}, {"Named": {"data": one}}]),
+            json!([two, null, one]),
+            json!({"unknown": one, "known": two}),
+        ];
+        let (first, second) = (Bytes::from_static(&[1]), Bytes::from_static(&[2]));
+        let args = Args::new(values, vec![first.clone(), second.clone()]);
+        let parts = [Part::Nothing, Part::Data(second.clone()), Part::Named { data: first.clone() }];
+        assert_eq!(args.get::<Vec<Part>>(0).unwrap(), parts);
+        let newtypes = [Newtype(Some(second.clone())), Newtype(None), Newtype(Some(first))];
+        assert_eq!(args.get::<Vec<Newtype>>(1).unwrap(), newtypes);
+        #[derive(Deserialize)]
+        struct Known {
+            known: Bytes,
+        }
+        assert_eq!(args.get::<Known>(2).unwrap().known, second);
     }
 }

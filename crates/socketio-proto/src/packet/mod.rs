@@ -6,6 +6,7 @@
 //! the size of acknowledgement ids, the length of namespaces.
 
 mod args;
+mod attached;
 mod check;
 mod engine;
 mod frame;
@@ -16,8 +17,8 @@ pub use args::{ArgError, Args};
 pub use engine::{EnginePacket, Open, payload};
 pub(crate) use frame::Frame;
 pub use outgoing::Outgoing;
+pub(crate) use socket::event_packet;
 pub use socket::{Decoder, Encoded, Packet};
-pub(crate) use socket::{ack_packet, event_packet};
 
 /// Any error, where its type is another crate's own affair.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -24,6 +24,7 @@ struct Inner {
     /// Where in the first frame's payload an acknowledgement id goes.
     ack_at: usize,
     bytes: usize,
+    has_offset: bool,
 }
 
 impl Outgoing {
@@ -58,7 +59,8 @@ impl Outgoing {
         let bytes = frames.iter().map(Frame::len).sum();
         // The JSON is last in the text, and the id stands directly before it.
         let ack_at = 1 + encoded.text.len() - json;
-        Ok(Self { inner: Arc::new(Inner { namespace: namespace.into(), frames, ack_at, bytes }) })
+        let inner = Inner { namespace: namespace.into(), frames, ack_at, bytes, has_offset: false };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The same event with an offset as its last argument, by which a client that comes back says
@@ -73,7 +75,13 @@ impl Outgoing {
         frames[0] = Frame::text(&[open, b",", offset.as_bytes(), b"]"]);
         let bytes = frames.iter().map(Frame::len).sum();
         let namespace = self.inner.namespace.clone();
-        Self { inner: Arc::new(Inner { namespace, frames, ack_at: self.inner.ack_at, bytes }) }
+        let ack_at = self.inner.ack_at;
+        Self { inner: Arc::new(Inner { namespace, frames, ack_at, bytes, has_offset: true }) }
+    }
+
+    /// Whether the event was made by [`Outgoing::with_offset`].
+    pub fn has_offset(&self) -> bool {
+        self.inner.has_offset
     }
 
     /// The namespace the event was encoded for.

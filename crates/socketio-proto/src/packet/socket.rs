@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeSeq};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq};
 use serde_json::{Map, Value};
 use socketioxide_core::{
     Str, Value as RawValue,
@@ -12,7 +12,7 @@ use socketioxide_core::{
 };
 use socketioxide_parser_common::CommonParser;
 
-use super::{BoxError, DecodeError, EncodeError, MAX_ACK_ID, check};
+use super::{Args, DecodeError, EncodeError, MAX_ACK_ID, check};
 
 /// One Socket.IO packet of either side.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +73,26 @@ pub struct Encoded {
     pub attachments: Vec<Bytes>,
 }
 
+impl Encoded {
+    /// An acknowledgement of the event `id`. A tuple becomes several arguments; [`Bytes`] anywhere in
+    /// the payload become attachments.
+    pub fn ack<T: Serialize + ?Sized>(namespace: &str, id: u64, payload: &T) -> Result<Self, EncodeError> {
+        let value = CommonParser.encode_value(payload, None);
+        Self::ack_value(namespace, id, value.map_err(|error| EncodeError::Payload(error.into()))?)
+    }
+
+    /// An acknowledgement of the event `id` with these arguments.
+    pub fn ack_args(namespace: &str, id: u64, args: &Args) -> Result<Self, EncodeError> {
+        let attachments = args.attachments().iter().cloned().collect();
+        Self::ack_value(namespace, id, raw_value(json(&args.values())?, attachments))
+    }
+
+    fn ack_value(namespace: &str, id: u64, value: RawValue) -> Result<Self, EncodeError> {
+        check::namespace(namespace)?;
+        Ok(encode_raw(Raw::ack(namespace.to_owned(), value, wire_ack(id)?)))
+    }
+}
+
 impl Packet {
     /// The namespace the packet belongs to.
     pub fn namespace(&self) -> &str {
@@ -108,7 +128,7 @@ impl Packet {
             }
             Self::Ack { ack, args, attachments, .. } => {
                 let value = raw_value(json(args)?, attachments.iter().cloned().collect());
-                Raw::ack(namespace.to_owned(), value, wire_ack(*ack)?)
+                return Encoded::ack_value(namespace, *ack, value);
             }
         };
         Ok(encode_raw(raw))
@@ -332,27 +352,6 @@ pub(crate) fn event_packet<T: Serialize + ?Sized>(
         raw.inner.set_ack_id(wire_ack(ack)?);
     }
     Ok(encode_raw(raw))
-}
-
-/// An acknowledgement from whatever can be serialized.
-pub(crate) fn ack_packet<T: Serialize + ?Sized>(
-    namespace: &str,
-    ack: u64,
-    payload: &T,
-) -> Result<Encoded, EncodeError> {
-    check::namespace(namespace)?;
-    let value = CommonParser.encode_value(payload, None);
-    let value = value.map_err(|error| EncodeError::Payload(error.into()))?;
-    Ok(encode_raw(Raw::ack(namespace.to_owned(), value, wire_ack(ack)?)))
-}
-
-/// One argument as another type, with the attachments in the places of their placeholders.
-pub(super) fn read_value<T: DeserializeOwned>(value: &Value, attachments: &[Bytes]) -> Result<T, BoxError> {
-    // A tuple, as otherwise the parser takes the list of arguments for the argument.
-    let text = serde_json::to_string(&[value])?;
-    let mut raw = raw_value(text, attachments.iter().cloned().collect());
-    let (value,) = CommonParser.decode_value::<(T,)>(&mut raw, false)?;
-    Ok(value)
 }
 
 fn raw_value(text: String, attachments: VecDeque<Bytes>) -> RawValue {

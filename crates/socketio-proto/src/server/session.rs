@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Moment, SessionLimits, TokenBucket,
-    packet::{Decoder, EnginePacket, Frame, Outgoing, Packet, payload},
+    packet::{Decoder, Encoded, EnginePacket, Frame, Outgoing, payload},
 };
 
 /// How a session is connected.
@@ -314,20 +314,16 @@ impl ServerSession {
         self.is_joined(event.namespace()) && self.engine.is_writable() && self.send(event, now, out).is_ok()
     }
 
-    /// Sends an acknowledgement.
+    /// Sends an acknowledgement, made with [`Encoded::ack`] or [`Encoded::ack_args`].
     pub fn acknowledge(
         &mut self,
         namespace: &str,
-        ack: u64,
-        args: Vec<Value>,
-        attachments: Vec<Bytes>,
+        ack: &Encoded,
         now: Moment,
         out: &mut Vec<Output>,
     ) -> Result<(), SendError> {
-        let packet = Packet::Ack { namespace: namespace.into(), ack, args, attachments };
-        let Ok(encoded) = packet.encode() else { return Err(SendError::Closed) };
-        let mut frames = vec![Frame::text(&[b"4", encoded.text.as_bytes()])];
-        frames.extend(encoded.attachments.iter().map(|bytes| Frame::binary(bytes)));
+        let mut frames = vec![Frame::text(&[b"4", ack.text.as_bytes()])];
+        frames.extend(ack.attachments.iter().map(|bytes| Frame::binary(bytes)));
         self.send_frames(namespace, &frames, now, out)
     }
 

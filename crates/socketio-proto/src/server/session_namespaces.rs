@@ -77,7 +77,8 @@ fn events_and_acknowledgements_pass() {
     let [Output::Event { name, args, ack, size, .. }] = &client.text("421[\"a\",2]")[..] else { panic!() };
     assert_eq!((name.as_str(), args.as_slice(), *ack, *size), ("a", &[json!(2)][..], Some(1), 9));
     let mut out = vec![];
-    client.session.acknowledge("/", 1, vec![json!(3)], vec![], client.now, &mut out).unwrap();
+    let three = Encoded::ack("/", 1, &3).unwrap();
+    client.session.acknowledge("/", &three, client.now, &mut out).unwrap();
     assert_eq!(client.pulled(), ["431[3]"]);
     assert!(matches!(&client.text("437[3]")[..], [Output::Ack { ack: 7, .. }]));
 }

@@ -1,21 +1,21 @@
 //! What an application implements.
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{
+use crate::{
+    ArgError, Args, DisconnectReason,
     handshake::{Handshake, Previous},
     socket::{AckSender, Socket},
 };
-use crate::DisconnectReason;
 
 /// The application's side of one namespace.
 ///
 /// Calls for one socket never overlap and keep their order; different sockets run at the same
-/// time. A slow handler delays its own socket only. Handlers run as tokio tasks of the worker that
-/// has the connection: `tokio::spawn` works in them, actix's `rt::spawn` does not. A handler that
-/// panics loses its connection.
+/// time. A slow handler delays its own socket only. Handlers run on the actix worker that has the
+/// connection: `tokio::spawn` and actix's `rt::spawn` both work in them. A handler that panics loses
+/// its connection.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
     /// A client comes back after it lost its connection. Answering its former id (and, in
@@ -52,19 +52,26 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Event {
     /// Its name.
     pub name: String,
-    /// Its arguments; `{"_placeholder": true, "num": n}` stands for attachment `n`.
-    pub args: Vec<Value>,
-    /// Its binary attachments.
-    pub attachments: Vec<Bytes>,
+    /// Its arguments, with its binary attachments.
+    pub args: Args,
     /// Set when the client wants an acknowledgement.
     pub ack: Option<AckSender>,
 }
 
+impl Event {
+    /// Reads the argument at `index`, counted from 0. Where `T` has [`Bytes`](bytes::Bytes), they
+    /// come from the attachments.
+    pub fn arg<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgError> {
+        self.args.get(index)
+    }
+}
+
 /// Why a client may not join, as it is told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
 pub struct ConnectError {
-    pub(super) message: String,
-    pub(super) data: Option<Value>,
+    pub(crate) message: String,
+    pub(crate) data: Option<Value>,
 }
 
 impl ConnectError {

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 /// The jobs of one socket. No task waits for an idle socket: [`Lane::push`] says when one is to
 /// be started, and it ends when [`Lane::next`] has nothing more.
 #[derive(Debug)]
-pub(super) struct Lane<J> {
+pub(crate) struct Lane<J> {
     state: Mutex<State<J>>,
 }
 
@@ -18,20 +18,20 @@ struct State<J> {
 }
 
 impl<J> Lane<J> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: Mutex::new(State { jobs: VecDeque::new(), running: false }) }
     }
 
     /// Adds a job; true when a task must be started.
     #[must_use]
-    pub(super) fn push(&self, job: J) -> bool {
+    pub(crate) fn push(&self, job: J) -> bool {
         let mut state = self.state.lock();
         state.jobs.push_back(job);
         !std::mem::replace(&mut state.running, true)
     }
 
     /// The next job, or `None`: then the task ends.
-    pub(super) fn next(&self) -> Option<J> {
+    pub(crate) fn next(&self) -> Option<J> {
         let mut state = self.state.lock();
         let job = state.jobs.pop_front();
         if job.is_none() {

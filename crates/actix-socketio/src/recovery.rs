@@ -5,11 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::socket::Data;
-use crate::{Outgoing, Recovery};
+use crate::{Outgoing, Recovery, data::Data};
 
 /// What a namespace keeps, within the bounds of its [`Recovery`].
-pub(super) struct Store {
+pub(crate) struct Store {
     limits: Recovery,
     /// Offset of the next event.
     next: u64,
@@ -31,16 +30,16 @@ struct Logged {
 }
 
 /// A socket that may come back.
-pub(super) struct Parked {
-    pub(super) sid: String,
-    pub(super) rooms: Vec<String>,
-    pub(super) data: Data,
+pub(crate) struct Parked {
+    pub(crate) sid: String,
+    pub(crate) rooms: Vec<String>,
+    pub(crate) data: Data,
     /// When it went.
-    pub(super) at: Duration,
+    pub(crate) at: Duration,
 }
 
 impl Store {
-    pub(super) fn new(limits: Recovery) -> Self {
+    pub(crate) fn new(limits: Recovery) -> Self {
         Self {
             limits,
             next: 1,
@@ -53,7 +52,7 @@ impl Store {
     }
 
     /// Keeps a broadcast; answers it with its offset.
-    pub(super) fn log(
+    pub(crate) fn log(
         &mut self,
         event: &Outgoing,
         to: &[String],
@@ -75,8 +74,13 @@ impl Store {
         event
     }
 
+    /// Whether this socket has lost its connection and may come back.
+    pub(crate) fn is_parked(&self, pid: &str) -> bool {
+        self.parked.contains_key(pid)
+    }
+
     /// Remembers a socket that lost its connection.
-    pub(super) fn park(&mut self, pid: String, parked: Parked, now: Duration) {
+    pub(crate) fn park(&mut self, pid: String, parked: Parked, now: Duration) {
         self.order.push_back((parked.at, pid.clone()));
         self.parked.insert(pid, parked);
         self.prune(now);
@@ -84,7 +88,7 @@ impl Store {
 
     /// The socket of a client that comes back, if it is still known, and everything after
     /// `offset` as well.
-    pub(super) fn take(&mut self, pid: &str, offset: &str, now: Duration) -> Option<(Parked, u64)> {
+    pub(crate) fn take(&mut self, pid: &str, offset: &str, now: Duration) -> Option<(Parked, u64)> {
         self.prune(now);
         let offset: u64 = offset.parse().ok()?;
         if offset < self.dropped || offset >= self.next {
@@ -94,7 +98,7 @@ impl Store {
     }
 
     /// What a socket in these rooms missed after `offset`.
-    pub(super) fn missed<'a>(
+    pub(crate) fn missed<'a>(
         &'a self,
         offset: u64,
         sid: &'a str,
@@ -139,7 +143,12 @@ mod tests {
     use super::*;
 
     fn parked(at: u64) -> Parked {
-        Parked { sid: "s".into(), rooms: vec!["a".into()], data: Vec::new(), at: Duration::from_secs(at) }
+        Parked {
+            sid: "s".into(),
+            rooms: vec!["a".into()],
+            data: Data::default(),
+            at: Duration::from_secs(at),
+        }
     }
 
     fn store() -> Store {

@@ -1,9 +1,9 @@
-//! One connection: the protocol core, and what its outputs do.
+//! One connection: a session, and what its outputs do.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -11,37 +11,44 @@ use std::{
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use serde_json::Value;
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, oneshot},
+use tokio::sync::{Notify, oneshot};
+
+use super::{request::Request, shared::Shared, sweeper::Timed, worker::Worker};
+use crate::proto::{
+    Moment,
+    server::{Heartbeat, Input, Output, Pull, ServerSession},
 };
 
-use super::{
-    engine::{EngineJob, EngineSocket},
-    handshake::Request,
-    hub::{App, Hub},
-    socket::{Job, Socket},
-};
-use crate::{
-    DisconnectReason,
-    proto::{
-        Moment,
-        server::{Heartbeat, Input, Output, Pull, ServerSession},
-    },
-};
+/// What is above the session of one connection: the sockets of Socket.IO, or the one of bare
+/// Engine.IO. Called under the connection's lock: it queues jobs and calls nothing of the
+/// application, so that whoever acts on a connection may hold any lock.
+pub(crate) trait Upper: Send {
+    /// The connection is there.
+    fn opened(&mut self, conn: &Arc<Conn>);
+
+    /// Takes an output that is not the connection's own affair, and [`Output::Closed`] after all
+    /// others. What it has the session do goes to `more`.
+    fn take(&mut self, conn: &Arc<Conn>, output: Output, session: &mut ServerSession, more: &mut Vec<Output>);
+}
+
+/// What has the connections.
+pub(crate) trait Host: Send + Sync {
+    /// Nothing will come of this connection any more.
+    fn forget(&self, sid: &str);
+}
 
 /// About what one write of a websocket takes.
 const WRITE: usize = 64 * 1024;
 
 pub(crate) struct Conn {
-    pub(super) sid: String,
-    pub(super) hub: Arc<Hub>,
-    pub(super) request: Request,
-    /// Of the worker that opened the connection; handlers run there, whoever causes them.
-    pub(super) runtime: Handle,
+    pub(crate) sid: String,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) request: Request,
     /// The websocket's body.
-    pub(super) writer: AtomicWaker,
+    pub(crate) writer: AtomicWaker,
+    host: Arc<dyn Host>,
+    /// The worker that opened the connection; handlers run there, whoever causes them.
+    worker: Worker,
     state: Mutex<State>,
     waiting_events: AtomicUsize,
     waiting_bytes: AtomicUsize,
@@ -50,26 +57,23 @@ pub(crate) struct Conn {
     flushed: Notify,
 }
 
-pub(super) struct State {
+struct State {
     session: ServerSession,
     /// The deadline the sweeper knows of.
     scheduled: Option<Moment>,
     polls: Vec<(u64, oneshot::Sender<Option<Vec<u8>>>)>,
-    sockets: Vec<Socket>,
-    bare: Option<EngineSocket>,
-    /// Whether no CONNECT has come yet.
-    first_connect: bool,
+    upper: Box<dyn Upper>,
     /// Kept between calls, so that sending to a socket allocates nothing.
     scratch: Vec<Output>,
 }
 
 /// What is left to do after the lock is released, and what the caller wants to know.
 #[derive(Debug, Default)]
-pub(super) struct Applied {
+pub(crate) struct Applied {
     wake: bool,
     forget: bool,
     /// The answer to a POST.
-    pub(super) post: Option<bool>,
+    pub(crate) post: Option<bool>,
 }
 
 impl std::fmt::Debug for Conn {
@@ -79,20 +83,26 @@ impl std::fmt::Debug for Conn {
 }
 
 impl Conn {
-    pub(super) fn new(hub: Arc<Hub>, sid: String, request: Request, session: ServerSession) -> Arc<Self> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        host: Arc<dyn Host>,
+        sid: String,
+        request: Request,
+        session: ServerSession,
+        upper: Box<dyn Upper>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             sid,
-            hub,
+            shared,
             request,
-            runtime: Handle::current(),
             writer: AtomicWaker::new(),
+            host,
+            worker: Worker::current(),
             state: Mutex::new(State {
                 session,
                 scheduled: None,
                 polls: Vec::new(),
-                sockets: Vec::new(),
-                bare: None,
-                first_connect: true,
+                upper,
                 scratch: Vec::new(),
             }),
             waiting_events: AtomicUsize::new(0),
@@ -102,23 +112,28 @@ impl Conn {
         })
     }
 
-    /// Starts the timers, and tells a bare handler.
-    pub(super) fn start(self: &Arc<Self>) {
-        if matches!(self.hub.app, App::Engine(_)) {
-            let socket = EngineSocket::new(Arc::clone(self));
-            self.state.lock().bare = Some(socket.clone());
-            socket.run(EngineJob::Opened);
-        }
+    /// Starts the timers, and tells what is above.
+    pub(crate) fn start(self: &Arc<Self>) {
+        self.state.lock().upper.opened(self);
         self.act(|_, _, _| ());
     }
 
+    /// Runs a piece of work of the application on the connection's worker.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let busy = self.shared.work.begin();
+        self.worker.spawn(async move {
+            let _busy = busy;
+            work.await;
+        });
+    }
+
     /// Tells the session what happened.
-    pub(super) fn handle(self: &Arc<Self>, input: Input<'_>) -> Applied {
+    pub(crate) fn handle(self: &Arc<Self>, input: Input<'_>) -> Applied {
         self.act(|session, now, out| out.append(&mut session.handle(input, now))).1
     }
 
     /// A new poll; its answer comes through the channel.
-    pub(super) fn poll(self: &Arc<Self>, poll: u64) -> oneshot::Receiver<Option<Vec<u8>>> {
+    pub(crate) fn poll(self: &Arc<Self>, poll: u64) -> oneshot::Receiver<Option<Vec<u8>>> {
         let (sender, receiver) = oneshot::channel();
         self.state.lock().polls.push((poll, sender));
         self.handle(Input::Poll { poll });
@@ -126,36 +141,23 @@ impl Conn {
     }
 
     /// The client gave up a poll.
-    pub(super) fn poll_aborted(self: &Arc<Self>, poll: u64) {
+    pub(crate) fn poll_aborted(self: &Arc<Self>, poll: u64) {
         self.state.lock().polls.retain(|(number, _)| *number != poll);
         self.handle(Input::PollAborted { poll });
     }
 
-    /// The sweeper says that `at` has come.
-    pub(super) fn tick(self: &Arc<Self>, at: Moment) {
-        {
-            let mut state = self.state.lock();
-            if state.scheduled != Some(at) {
-                // Replaced by an earlier deadline, which has scheduled what follows.
-                return;
-            }
-            state.scheduled = None;
-        }
-        self.handle(Input::Time);
-    }
-
     /// Runs `f` on the session and does what comes of it. Nothing of the application is called in
     /// here, only queued, so that callers may hold any lock.
-    pub(super) fn act<R>(
+    pub(crate) fn act<R>(
         self: &Arc<Self>,
         f: impl FnOnce(&mut ServerSession, Moment, &mut Vec<Output>) -> R,
     ) -> (R, Applied) {
         let mut state = self.state.lock();
-        let now = self.hub.sweeper.now();
+        let now = self.shared.now();
         let mut out = std::mem::take(&mut state.scratch);
         let result = f(&mut state.session, now, &mut out);
         // Applied under the lock: two threads' outputs must not overtake each other.
-        let applied = self.apply(&mut state, &mut out, now);
+        let applied = self.apply(&mut state, &mut out);
         state.scratch = out;
         let is_flushed = is_flushed(&state.session);
         let deadline = state.session.deadline();
@@ -171,20 +173,21 @@ impl Conn {
             self.writer.wake();
         }
         if let Some(at) = schedule {
-            self.hub.sweeper.schedule(at, self, &self.runtime);
+            let conn = Arc::downgrade(self) as Weak<dyn Timed>;
+            self.shared.sweeper.schedule(at, conn, self.worker.runtime());
         }
         if applied.forget {
-            self.hub.forget(&self.sid);
+            self.host.forget(&self.sid);
         }
         (result, applied)
     }
 
-    fn apply(self: &Arc<Self>, state: &mut State, out: &mut Vec<Output>, now: Moment) -> Applied {
+    fn apply(self: &Arc<Self>, state: &mut State, out: &mut Vec<Output>) -> Applied {
         let mut applied = Applied::default();
         let mut more = Vec::new();
         while !out.is_empty() {
             for output in out.drain(..) {
-                self.apply_one(state, output, now, &mut applied, &mut more);
+                self.apply_one(state, output, &mut applied, &mut more);
             }
             out.append(&mut more);
         }
@@ -195,7 +198,6 @@ impl Conn {
         self: &Arc<Self>,
         state: &mut State,
         output: Output,
-        now: Moment,
         applied: &mut Applied,
         more: &mut Vec<Output>,
     ) {
@@ -209,47 +211,7 @@ impl Conn {
             }
             Output::PostRefused => applied.post = Some(false),
             Output::PostAnswer { ok } => applied.post = Some(ok),
-            Output::Connect { namespace, auth } => match self.hub.space(&namespace) {
-                Some(_) if !self.may_connect(state) => {
-                    state.session.close(DisconnectReason::RateLimit, now, more);
-                }
-                Some(space) => {
-                    let socket = Socket::new(Arc::clone(self), space);
-                    state.sockets.push(socket.clone());
-                    socket.run(Job::Connect { auth: Value::Object(auth) });
-                }
-                None => {
-                    state.session.refuse(&namespace, "Invalid namespace", None, now, more);
-                }
-            },
-            Output::Event { namespace, name, args, attachments, ack, size } => {
-                if let Some(socket) = find(&state.sockets, &namespace) {
-                    self.waiting_events.fetch_add(1, Ordering::Relaxed);
-                    self.waiting_bytes.fetch_add(size, Ordering::Relaxed);
-                    socket.run(Job::Event { name, args, attachments, ack, size });
-                }
-            }
-            Output::Ack { namespace, ack, args, attachments } => {
-                if let Some(socket) = find(&state.sockets, &namespace) {
-                    socket.resolve(ack, args, attachments);
-                }
-            }
-            Output::Left { namespace, reason } => {
-                let at = state.sockets.iter().position(|socket| socket.namespace() == namespace);
-                if let Some(at) = at {
-                    let socket = state.sockets.swap_remove(at);
-                    socket.left();
-                    socket.run(Job::Left { reason });
-                }
-            }
-            Output::Message(message) => {
-                if let Some(socket) = &state.bare {
-                    let size = super::engine::size(&message);
-                    self.waiting_events.fetch_add(1, Ordering::Relaxed);
-                    self.waiting_bytes.fetch_add(size, Ordering::Relaxed);
-                    socket.run(EngineJob::Message(message, size));
-                }
-            }
+            Output::Forget => applied.forget = true,
             Output::Closed { reason } => {
                 // Who broke a rule or a limit leaves one line in the log; who just left, none.
                 if reason.is_offence() {
@@ -257,22 +219,18 @@ impl Conn {
                 } else {
                     tracing::debug!(sid = %self.sid, %reason, "connection closed");
                 }
-                if let Some(socket) = state.bare.take() {
-                    socket.run(EngineJob::Closed(reason));
-                }
+                state.upper.take(self, output, &mut state.session, more);
             }
-            Output::Forget => applied.forget = true,
+            Output::Connect { .. }
+            | Output::Event { .. }
+            | Output::Ack { .. }
+            | Output::Left { .. }
+            | Output::Message(_) => state.upper.take(self, output, &mut state.session, more),
         }
     }
 
-    /// Whether another CONNECT may be asked about. The first one was paid for when the connection was opened; a client
-    /// that is refused and asks again costs the application as much as one that opens a new connection.
-    fn may_connect(&self, state: &mut State) -> bool {
-        std::mem::replace(&mut state.first_connect, false) || self.hub.charge(self.request.address)
-    }
-
     /// What websocket `number` writes next.
-    pub(super) fn pull(&self, number: u64, into: &mut VecDeque<Bytes>) -> Pull {
+    pub(crate) fn pull(&self, number: u64, into: &mut VecDeque<Bytes>) -> Pull {
         let mut state = self.state.lock();
         let next = state.session.pull(number, WRITE, into);
         let is_flushed = is_flushed(&state.session);
@@ -284,7 +242,7 @@ impl Conn {
     }
 
     /// Waits until nothing is queued for the client any more, or the connection is closed.
-    pub(super) async fn flushed(&self) {
+    pub(crate) async fn flushed(&self) {
         loop {
             let flushed = self.flushed.notified();
             tokio::pin!(flushed);
@@ -300,34 +258,35 @@ impl Conn {
         }
     }
 
-    pub(super) fn heartbeat(&self) -> Heartbeat {
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
         self.state.lock().session.heartbeat()
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.state.lock().session.is_closed()
     }
 
-    /// A refused socket is not part of the connection any more.
-    pub(super) fn remove_socket(&self, refused: &Socket) {
-        self.state.lock().sockets.retain(|socket| !socket.is(refused));
+    /// An event waits for its handler.
+    pub(crate) fn received(&self, size: usize) {
+        self.waiting_events.fetch_add(1, Ordering::Relaxed);
+        self.waiting_bytes.fetch_add(size, Ordering::Relaxed);
     }
 
     /// An event was handled.
-    pub(super) fn handled(&self, size: usize) {
+    pub(crate) fn handled(&self, size: usize) {
         self.waiting_events.fetch_sub(1, Ordering::Relaxed);
         self.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
         self.room.notify_waiters();
     }
 
     /// Waits until handlers have caught up enough to read on.
-    pub(super) async fn room(&self) {
-        let config = &self.hub.config;
+    pub(crate) async fn room(&self) {
+        let config = &self.shared.config;
         self.until(config.inbox_events, config.inbox_bytes).await;
     }
 
     /// Waits until handlers have done everything that arrived.
-    pub(super) async fn settled(&self) {
+    pub(crate) async fn settled(&self) {
         self.until(1, usize::MAX).await;
     }
 
@@ -346,8 +305,18 @@ impl Conn {
     }
 }
 
-fn find<'a>(sockets: &'a [Socket], namespace: &str) -> Option<&'a Socket> {
-    sockets.iter().find(|socket| socket.namespace() == namespace)
+impl Timed for Conn {
+    fn tick(self: Arc<Self>, at: Moment) {
+        {
+            let mut state = self.state.lock();
+            if state.scheduled != Some(at) {
+                // Replaced by an earlier deadline, which has scheduled what follows.
+                return;
+            }
+            state.scheduled = None;
+        }
+        self.handle(Input::Time);
+    }
 }
 
 /// Whether there is nothing to wait for before more is sent.

@@ -10,14 +10,18 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Notify};
 
-use super::conn::Conn;
 use crate::{SessionLimits, proto::Moment};
 
 /// Deadlines closer together than this are met by one wake-up, at least and at most.
 const GRAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
+/// What has deadlines.
+pub(super) trait Timed: Send + Sync {
+    /// The moment `at` has come.
+    fn tick(self: Arc<Self>, at: Moment);
+}
+
 /// Wakes connections at their deadlines with a single task, which exists only while there are any.
-#[derive(Debug)]
 pub(super) struct Sweeper {
     epoch: Instant,
     grain: Duration,
@@ -25,16 +29,15 @@ pub(super) struct Sweeper {
     earlier: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     due: BinaryHeap<Reverse<Entry>>,
     running: bool,
 }
 
-#[derive(Debug)]
 struct Entry {
     at: Moment,
-    conn: Weak<Conn>,
+    conn: Weak<dyn Timed>,
 }
 
 impl Sweeper {
@@ -51,10 +54,10 @@ impl Sweeper {
     }
 
     /// Has `conn` told the time at `at`.
-    pub(super) fn schedule(self: &Arc<Self>, at: Moment, conn: &Arc<Conn>, runtime: &Handle) {
+    pub(super) fn schedule(self: &Arc<Self>, at: Moment, conn: Weak<dyn Timed>, runtime: &Handle) {
         let mut state = self.state.lock();
         let first = state.due.peek().is_none_or(|Reverse(entry)| at < entry.at);
-        state.due.push(Reverse(Entry { at, conn: Arc::downgrade(conn) }));
+        state.due.push(Reverse(Entry { at, conn }));
         let start = !std::mem::replace(&mut state.running, true);
         drop(state);
         if start {
@@ -124,6 +127,12 @@ impl Drop for Running {
         if !self.ended {
             self.sweeper.state.lock().running = false;
         }
+    }
+}
+
+impl std::fmt::Debug for Sweeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sweeper").field("grain", &self.grain).finish_non_exhaustive()
     }
 }
 

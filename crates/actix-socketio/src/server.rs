@@ -1,43 +1,24 @@
-//! The actix-web adapter.
-
-mod conn;
-mod engine;
-mod guard;
-mod handler;
-mod handshake;
-mod http;
-mod hub;
-mod lane;
-mod polling;
-mod recovery;
-mod rooms;
-mod socket;
-mod sweeper;
-mod websocket;
+//! The server: built once, registered in every worker.
 
 use std::{collections::HashMap, sync::Arc};
 
 use actix_web::web::ServiceConfig;
 
-pub use self::{
-    engine::{EngineHandler, EngineIo, EngineMessage, EngineSocket},
-    handler::{ConnectError, Event, Handler},
-    handshake::{Handshake, Previous},
-    rooms::{BroadcastOperator, Namespace},
-    socket::{AckError, AckSender, Socket},
+use crate::{
+    Config,
+    broadcast::Namespace,
+    connection::Hub,
+    dispatch::{Namespaces, Served, WithNamespaces},
+    handler::Handler,
+    http,
 };
-
-use self::{
-    hub::{App, Hub},
-    rooms::Space,
-};
-use crate::Config;
 
 /// A Socket.IO server. Clones are the same server; all actix workers share it, so that the
 /// requests of one session may arrive at any of them.
 #[derive(Clone)]
 pub struct SocketIo {
     hub: Arc<Hub>,
+    namespaces: Namespaces,
 }
 
 impl SocketIo {
@@ -53,7 +34,7 @@ impl SocketIo {
 
     /// A namespace, for broadcasts from outside of its handler. `None` if there is no such.
     pub fn of(&self, namespace: &str) -> Option<Namespace> {
-        self.hub.space(namespace).map(|space| Namespace { space })
+        self.namespaces.get(namespace).map(|served| Namespace::new(&served.rooms))
     }
 
     /// How many connections there are, with or without a namespace.
@@ -70,7 +51,7 @@ impl SocketIo {
 
 impl std::fmt::Debug for SocketIo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SocketIo").field("config", &self.hub.config).finish_non_exhaustive()
+        f.debug_struct("SocketIo").field("config", &self.hub.shared.config).finish_non_exhaustive()
     }
 }
 
@@ -98,12 +79,12 @@ impl Builder {
     /// The server.
     pub fn build(self) -> SocketIo {
         let recovery = self.config.recovery.clone();
-        let spaces = self.handlers.into_iter().map(|(name, handler)| {
-            let space = Space::new(&name, handler, recovery.clone());
-            (name, space)
+        let served = self.handlers.into_iter().map(|(name, handler)| {
+            let served = Served::new(&name, handler, recovery.clone());
+            (name, Arc::new(served))
         });
-        let spaces = spaces.collect();
-        SocketIo { hub: Hub::new(self.config, App::SocketIo(spaces)) }
+        let namespaces: Namespaces = Arc::new(served.collect());
+        SocketIo { hub: Hub::new(self.config, WithNamespaces(Arc::clone(&namespaces))), namespaces }
     }
 }
 

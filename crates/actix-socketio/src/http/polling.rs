@@ -10,22 +10,19 @@ use actix_web::{
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::{
-    conn::Conn,
-    http::{Problem, respond},
-};
-use crate::{DisconnectReason, proto::server::Input};
+use super::response::{Problem, respond};
+use crate::{DisconnectReason, connection::Conn, proto::server::Input};
 
 /// How long the answer to a POST waits for the handlers of what it brought.
 const SETTLE: Duration = Duration::from_millis(50);
 
 pub(super) async fn get(conn: &Arc<Conn>, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let poll = conn.hub.number();
+    let poll = conn.shared.number();
     let mut waiting = Poll { conn, number: poll, answer: conn.poll(poll), answered: false };
     let body = (&mut waiting.answer).await;
     waiting.answered = true;
     let Ok(Some(body)) = body else { return Err(Problem::Request) };
-    Ok(respond(&conn.hub, request, StatusCode::OK)
+    Ok(respond(&conn.shared.config.origins, request, StatusCode::OK)
         .insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8"))
         .body(body))
 }
@@ -62,13 +59,13 @@ pub(super) async fn post(
         return Err(Problem::Request);
     }
     let mut post = Post { conn, done: false };
-    let max = conn.hub.config.limits.max_payload;
+    let max = conn.shared.config.limits.max_payload;
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = Vec::with_capacity(announced.unwrap_or(0_usize).min(16 * 1024));
     let mut too_large = announced.is_some_and(|length| length > max);
     // Nobody needs longer than a client may be silent; the session would be gone by then.
-    let patience = conn.hub.config.limits.ping_interval + conn.hub.config.limits.ping_timeout;
+    let patience = conn.shared.config.limits.ping_interval + conn.shared.config.limits.ping_timeout;
     let deadline = tokio::time::Instant::now() + patience;
     while !too_large {
         // A body that breaks off or does not end ends the session when `post` is dropped.
@@ -81,7 +78,7 @@ pub(super) async fn post(
     if too_large {
         post.done = true;
         conn.handle(Input::PostTooLarge);
-        return Ok(respond(&conn.hub, request, StatusCode::PAYLOAD_TOO_LARGE).finish());
+        return Ok(respond(&conn.shared.config.origins, request, StatusCode::PAYLOAD_TOO_LARGE).finish());
     }
     let body = String::from_utf8(body).map_err(|_| Problem::Request)?;
     conn.room().await;
@@ -92,7 +89,7 @@ pub(super) async fn post(
     // So that the client's next poll, maybe at another worker, finds all that this caused and not
     // the half of it. No promise: a handler may take its time.
     let _ = tokio::time::timeout(SETTLE, conn.settled()).await;
-    Ok(respond(&conn.hub, request, StatusCode::OK)
+    Ok(respond(&conn.shared.config.origins, request, StatusCode::OK)
         .insert_header((header::CONTENT_TYPE, "text/html"))
         .body("ok"))
 }

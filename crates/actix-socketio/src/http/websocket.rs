@@ -19,14 +19,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::{
-    conn::Conn,
     guard::{Guard, Verdict},
-    handshake::Request,
-    http::Problem,
-    hub::Hub,
+    response::Problem,
 };
 use crate::{
     Config,
+    connection::{Conn, Hub, Request},
     proto::server::{Input, Pull, Transport},
 };
 
@@ -36,9 +34,9 @@ pub(super) async fn open(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let accepted = Accepted::new(request, payload, &hub.config).await?;
-    let number = hub.number();
-    let conn = hub.open(Request::new(request, &hub.config), Transport::WebSocket { conn: number });
+    let accepted = Accepted::new(request, payload, &hub.shared.config).await?;
+    let number = hub.shared.number();
+    let conn = hub.open(Request::new(request, &hub.shared.config), Transport::WebSocket { conn: number });
     Ok(accepted.serve(conn, number))
 }
 
@@ -48,8 +46,8 @@ pub(super) async fn upgrade(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let accepted = Accepted::new(request, payload, &conn.hub.config).await?;
-    let number = conn.hub.number();
+    let accepted = Accepted::new(request, payload, &conn.shared.config).await?;
+    let number = conn.shared.number();
     conn.handle(Input::WebSocket { conn: number });
     Ok(accepted.serve(Arc::clone(conn), number))
 }

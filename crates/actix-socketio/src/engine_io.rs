@@ -6,15 +6,14 @@ use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
-use super::{
-    conn::Conn,
-    http,
-    hub::{App, Hub},
-    lane::Lane,
-};
 use crate::{
-    Config, DisconnectReason,
-    proto::server::{Message, SendError},
+    Config, DisconnectReason, SendError, SessionLimits,
+    connection::{App, Conn, Hub, Lane, Upper},
+    http,
+    proto::{
+        Moment,
+        server::{Message, Output, ServerSession, Transport},
+    },
 };
 
 /// A message of Engine.IO.
@@ -46,10 +45,10 @@ pub struct EngineIo {
 impl EngineIo {
     /// A server that answers at [`Config::path`].
     pub fn new(config: Config, handler: impl EngineHandler) -> Self {
-        Self { hub: Hub::new(config, App::Engine(Arc::new(handler))) }
+        Self { hub: Hub::new(config, Bare { handler: Arc::new(handler) }) }
     }
 
-    /// Registers the server; see [`super::SocketIo::configure`].
+    /// Registers the server; see [`SocketIo::configure`](crate::SocketIo::configure).
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
         http::configure(Arc::clone(&self.hub))
     }
@@ -67,7 +66,61 @@ impl EngineIo {
 
 impl std::fmt::Debug for EngineIo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EngineIo").field("config", &self.hub.config).finish_non_exhaustive()
+        f.debug_struct("EngineIo").field("config", &self.hub.shared.config).finish_non_exhaustive()
+    }
+}
+
+/// Serves connections without namespaces.
+struct Bare {
+    handler: Arc<dyn EngineHandler>,
+}
+
+impl App for Bare {
+    fn session(
+        &self,
+        limits: Arc<SessionLimits>,
+        sid: &str,
+        transport: Transport,
+        now: Moment,
+    ) -> ServerSession {
+        ServerSession::bare(limits, sid, transport, now)
+    }
+
+    fn upper(&self) -> Box<dyn Upper> {
+        Box::new(Single { handler: Arc::clone(&self.handler), socket: None })
+    }
+}
+
+/// The only socket of a connection, while there is one.
+struct Single {
+    handler: Arc<dyn EngineHandler>,
+    socket: Option<EngineSocket>,
+}
+
+impl Upper for Single {
+    fn opened(&mut self, conn: &Arc<Conn>) {
+        let socket = EngineSocket { conn: Arc::clone(conn), lane: Arc::new(Lane::new()) };
+        self.socket = Some(socket.clone());
+        socket.run(&self.handler, EngineJob::Opened);
+    }
+
+    fn take(&mut self, conn: &Arc<Conn>, output: Output, _: &mut ServerSession, _: &mut Vec<Output>) {
+        match output {
+            Output::Message(message) => {
+                if let Some(socket) = &self.socket {
+                    let size = size(&message);
+                    conn.received(size);
+                    socket.run(&self.handler, EngineJob::Message(message, size));
+                }
+            }
+            Output::Closed { reason } => {
+                if let Some(socket) = self.socket.take() {
+                    socket.run(&self.handler, EngineJob::Closed(reason));
+                }
+            }
+            // A bare session has no namespaces, and what is left is the connection's own affair.
+            _ => {}
+        }
     }
 }
 
@@ -78,17 +131,13 @@ pub struct EngineSocket {
     lane: Arc<Lane<EngineJob>>,
 }
 
-pub(super) enum EngineJob {
+enum EngineJob {
     Opened,
     Message(Message, usize),
     Closed(DisconnectReason),
 }
 
 impl EngineSocket {
-    pub(super) fn new(conn: Arc<Conn>) -> Self {
-        Self { conn, lane: Arc::new(Lane::new()) }
-    }
-
     /// The session's id.
     pub fn id(&self) -> &str {
         &self.conn.sid
@@ -106,15 +155,14 @@ impl EngineSocket {
         });
     }
 
-    pub(super) fn run(&self, job: EngineJob) {
+    fn run(&self, handler: &Arc<dyn EngineHandler>, job: EngineJob) {
         if self.lane.push(job) {
-            let socket = self.clone();
-            self.conn.hub.spawn(&self.conn.runtime, async move { socket.drive().await });
+            let (socket, handler) = (self.clone(), Arc::clone(handler));
+            self.conn.spawn(async move { socket.drive(&*handler).await });
         }
     }
 
-    async fn drive(&self) {
-        let App::Engine(handler) = &self.conn.hub.app else { return };
+    async fn drive(&self, handler: &dyn EngineHandler) {
         while let Some(job) = self.lane.next() {
             let mut size = None;
             let work = async {
@@ -144,7 +192,7 @@ impl std::fmt::Debug for EngineSocket {
     }
 }
 
-pub(super) fn size(message: &Message) -> usize {
+fn size(message: &Message) -> usize {
     match message {
         Message::Text(text) => text.len(),
         Message::Binary(bytes) => bytes.len(),
