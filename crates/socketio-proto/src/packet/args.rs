@@ -128,6 +128,10 @@ mod tests {
         }
         #[derive(Debug, Deserialize, PartialEq)]
         struct Newtype(Option<Bytes>);
+        #[derive(Deserialize)]
+        struct Known {
+            known: Bytes,
+        }
         let [one, two] = [0, 1].map(|num| json!({"_placeholder": true, "num": num}));
         let values = vec![
             json!(["Nothing", {"Data": two}, {"Named": {"data": one}}]),
@@ -140,10 +144,6 @@ mod tests {
         assert_eq!(args.get::<Vec<Part>>(0).unwrap(), parts);
         let newtypes = [Newtype(Some(second.clone())), Newtype(None), Newtype(Some(first))];
         assert_eq!(args.get::<Vec<Newtype>>(1).unwrap(), newtypes);
-        #[derive(Deserialize)]
-        struct Known {
-            known: Bytes,
-        }
         assert_eq!(args.get::<Known>(2).unwrap().known, second);
     }
 }
