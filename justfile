@@ -16,6 +16,6 @@ fmt:
 lint:
     cargo xtask test fmt clippy deny embed
 
-# the built server against the npm socket.io-client
+# the release binaries against the npm socket.io-client
 e2e:
     cargo xtask test e2e

@@ -45,8 +45,10 @@ function fromEnvironment() {
   };
 }
 
-export const BINARY = process.env.FABRIC_GUILD_SERVER_BIN
-  ?? resolve(import.meta.dirname, "../target/debug/fabric-guild-server");
+const DEBUG_BINARY = join(import.meta.dirname, "../target/debug/fabric-guild-server");
+
+/** Absolute, since servers run where their data is. */
+export const BINARY = resolve(process.env.FABRIC_GUILD_SERVER_BIN ?? DEBUG_BINARY);
 
 /** Center's binary is beside the guild's. */
 export const CENTER_BINARY = join(dirname(BINARY), "fabric-center");

@@ -20,7 +20,8 @@ import socketio
 DEADLINE = float(os.environ.get("FABRIC_E2E_DEADLINE_MS", "30000")) / 1000
 NAMESPACE = "/realtime"
 TARGET = pathlib.Path(__file__).resolve().parents[2] / "target" / "debug"
-BINARY = os.environ.get("FABRIC_GUILD_SERVER_BIN", str(TARGET / "fabric-guild-server"))
+# Absolute, since the server runs where its data is.
+BINARY = os.path.abspath(os.environ.get("FABRIC_GUILD_SERVER_BIN", TARGET / "fabric-guild-server"))
 
 server = None
 
