@@ -53,7 +53,7 @@ test("a first message begins a round with the first in order who is not its auth
   assert.ok(turn.since);
 });
 
-test("everybody speaks in turn, and a round of passes ends in a pause", async () => {
+test("everybody speaks in turn, and silence means consent: a pause once all but the last author have passed", async () => {
   const room = await discuss();
   let { person } = await room.woken(await alice.post(room.channel, "what do we do?"));
   const spoke = [];
@@ -63,26 +63,27 @@ test("everybody speaks in turn, and a round of passes ends in a pause", async ()
     ({ person } = await room.woken(await person.post(room.channel, `thought ${n}`)));
   }
   assert.deepEqual(spoke.slice(0, 2), ["bob", "carol"], "the first round goes in order");
+  const lastAuthor = spoke.at(-1);
   const passed = [];
   while (person) {
     passed.push(person.name);
-    assert.ok(passed.length <= 3, `a pause after everybody has passed: ${passed}`);
+    assert.ok(passed.length <= 2, `a pause after everybody has passed: ${passed}`);
     const answer = await person.command(room.channel, "/no-reply");
     assert.equal(answer.accepted, true);
     ({ person } = await room.woken(answer.ack));
   }
+  assert.deepEqual([...passed, lastAuthor].sort(), ["alice", "bob", "carol"], "each was asked once about the last message");
   const turn = await alice.turn(room.channel);
   assert.equal(turn.activeSpeaker, null);
   assert.equal(turn.cursor, null);
   assert.equal(turn.state, "settled");
-  assert.deepEqual([turn.round, turn.frames, turn.passStreak], [[], [], 0]);
+  assert.deepEqual([turn.lastAuthor, turn.declined, turn.frames], [null, [], []]);
 });
 
 test("the next message after a pause begins anew", async () => {
   const room = await discuss({ members: [bob] });
   await room.wakes(await alice.post(room.channel, "begin"), bob);
-  await room.wakes((await bob.command(room.channel, "/no-reply")).ack, alice);
-  await room.wakes((await alice.command(room.channel, "/no-reply")).ack, undefined);
+  await room.wakes((await bob.command(room.channel, "/no-reply")).ack, undefined);
   await room.wakes(await bob.post(room.channel, "well, after all"), alice);
 });
 
@@ -97,7 +98,7 @@ test("no round begins with whoever spoke last in the round before", async () => 
   }
 });
 
-test("the trailing run of those who passed speaks last in the next round", async () => {
+test("those who declined since the last message speak last in the next round", async () => {
   const room = await discuss({ members: [bob, carol, dave] });
   const channel = room.channel;
   await alice.post(channel, "begin");
@@ -108,7 +109,18 @@ test("the trailing run of those who passed speaks last in the next round", async
   assert.deepEqual(turn.order.slice(2), [carol.id, dave.id], "the tail, in the order of passing");
   assert.equal(turn.order[0], alice.id, "bob spoke last and does not begin");
   assert.equal(turn.activeSpeaker, alice.id);
-  assert.deepEqual(turn.round, []);
+  assert.deepEqual([turn.lastAuthor, turn.declined], [bob.id, [carol.id, dave.id]]);
+  await room.wakes((await alice.command(channel, "/no-reply")).ack, undefined);
+});
+
+test("who passed before somebody spoke is asked about what was said", async () => {
+  const room = await discuss({ members: [bob, carol] });
+  await room.wakes(await alice.post(room.channel, "begin"), bob);
+  await room.wakes((await bob.command(room.channel, "/no-reply")).ack, carol);
+  const { person } = await room.woken(await carol.post(room.channel, "I have an idea"));
+  const next = (await room.woken((await person.command(room.channel, "/no-reply")).ack)).person;
+  assert.deepEqual([person.name, next.name].sort(), ["alice", "bob"]);
+  await room.wakes((await next.command(room.channel, "/no-reply")).ack, undefined);
 });
 
 test("queue jump: the message is delivered, the rotation stays, the speaker is woken with it", async () => {
@@ -118,7 +130,7 @@ test("queue jump: the message is delivered, the rotation stays, the speaker is w
   await room.wakes(jump, first);
   const turn = await alice.turn(room.channel);
   assert.equal(turn.activeSpeaker, first.id);
-  assert.deepEqual(turn.round, [{ userId: second.id, act: "spoke" }]);
+  assert.deepEqual([turn.lastAuthor, turn.declined], [second.id, []]);
   await room.wakes(await first.post(room.channel, "my turn"), second);
 });
 
@@ -154,6 +166,33 @@ test("mentions in the first message speak first, then the rotation begins", asyn
   const room = await discuss({ members: [bob, carol, dave] });
   await room.wakes(await alice.post(room.channel, `${dave} begin`), dave, "mention");
   await room.wakes(await dave.post(room.channel, "begun"), bob);
+});
+
+test("a mentioned root speaker does not get the floor again after their own message", async () => {
+  const room = await discuss();
+  await room.wakes(await alice.post(room.channel, `${bob} begin`), bob, "mention");
+  assert.equal((await alice.turn(room.channel)).cursor, bob.id);
+  await room.wakes(await bob.post(room.channel, "begun"), carol);
+});
+
+test("naming the one who asked gives the floor back to them and opens nothing", async () => {
+  const room = await discuss();
+  await room.wakes(await alice.post(room.channel, "begin"), bob);
+  await room.wakes(await bob.post(room.channel, `${carol}?`), carol, "mention");
+  await room.wakes(await carol.post(room.channel, `${bob} yes`), bob);
+  assert.deepEqual((await alice.turn(room.channel)).frames, []);
+});
+
+test("nobody starves: two who mention each other in every answer do not keep a third from speaking", async () => {
+  const room = await discuss({ members: [bob, carol, dave] });
+  let { person } = await room.woken(await alice.post(room.channel, "begin"));
+  let messages = 0;
+  while (person === bob || person === carol) {
+    messages += 1;
+    assert.ok(messages <= 4 * 4 + 8, "somebody else speaks");
+    ({ person } = await room.woken(await person.post(room.channel, `${person === bob ? carol : bob} and you?`)));
+  }
+  assert.ok(person, "the floor went on");
 });
 
 test("mentioning oneself or somebody who is no member moves nothing", async () => {
@@ -247,8 +286,7 @@ test("/force-proceed by any participant moves past the speaker and wakes the nex
   assert.equal(answer.ack.ack.byUserId, alice.id);
   await room.wakes(answer.ack, second);
   const turn = await alice.turn(room.channel);
-  assert.deepEqual(turn.round, [{ userId: first.id, act: "passed" }]);
-  assert.equal(turn.passStreak, 0, "the streak is not touched");
+  assert.deepEqual([turn.lastAuthor, turn.declined], [alice.id, [first.id]], "exactly as if they had passed");
 });
 
 test("/force-proceed in an idle channel begins with the first who is not the caller", async () => {
@@ -277,7 +315,7 @@ test("the calls turn/pass and turn/force-proceed do what the commands do", async
   await room.wakes(passed.ack, second);
   const forced = expectStatus(await first.act(room.channel, "turn/force-proceed"), 202);
   assert.equal(forced.accepted, true);
-  assert.notEqual((await room.woken(forced.ack)).person, second);
+  await room.wakes(forced.ack, undefined);
 });
 
 test("commands are case-sensitive, other commands and other channel types get ordinary messages", async () => {

@@ -13,6 +13,7 @@ mod m20261120_000003_search;
 mod m20261120_000004_files;
 mod m20261120_000005_retention;
 mod m20261120_000006_imports;
+mod m20261128_000007_turns;
 mod search_index;
 
 pub use search_index::{
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000004_files::Migration),
             Box::new(m20261120_000005_retention::Migration),
             Box::new(m20261120_000006_imports::Migration),
+            Box::new(m20261128_000007_turns::Migration),
         ]
     }
 }

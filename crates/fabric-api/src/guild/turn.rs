@@ -2,7 +2,6 @@
 
 use fabric_domain::decisions::TurnRecord;
 use fabric_domain::model::{ChannelId, Seq, UserId};
-use fabric_domain::rules::turn::Act;
 use serde::{Deserialize, Serialize};
 
 use super::ChannelState;
@@ -27,10 +26,10 @@ pub struct TurnView {
     pub order: Vec<UserId>,
     /// Members outside the rotation.
     pub bypass: Vec<UserId>,
-    /// What happened in this round.
-    pub round: Vec<RoundEntry>,
-    /// Consecutive passes at the root.
-    pub pass_streak: u32,
+    /// Who wrote the latest message, member or not; `null` while nobody's turn it is.
+    pub last_author: Option<UserId>,
+    /// Members who had the floor since that message and did not use it, as it happened.
+    pub declined: Vec<UserId>,
     /// The queues that mentions opened, bottom-most first.
     pub frames: Vec<FrameView>,
     /// Since when it is the active speaker's turn.
@@ -39,16 +38,6 @@ pub struct TurnView {
     pub deadline: Option<IsoTime>,
     /// The message that last woke the active speaker.
     pub wake_seq: Option<Seq>,
-}
-
-/// What somebody did in a round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RoundEntry {
-    /// Who.
-    pub user_id: UserId,
-    /// `spoke` or `passed`.
-    pub act: Act,
 }
 
 /// A queue that a mention opened.
@@ -72,8 +61,8 @@ impl TurnView {
             cursor: state.cursor().cloned(),
             order: state.order().to_vec(),
             bypass: state.bypass().to_vec(),
-            round: state.round().iter().map(|e| RoundEntry { user_id: e.user.clone(), act: e.act }).collect(),
-            pass_streak: state.pass_streak(),
+            last_author: state.last_author().cloned(),
+            declined: state.declined().to_vec(),
             frames: state
                 .frames()
                 .iter()

@@ -83,6 +83,8 @@ pub enum Rejection {
     NotCurrentSpeaker,
     /// `/force-proceed` in an idle channel whose order has nobody but the caller.
     NobodyToProceedTo,
+    /// The turn that the command names is no longer the current one.
+    TurnOver,
 }
 
 impl Rejection {
@@ -91,6 +93,7 @@ impl Rejection {
         match self {
             Self::NotCurrentSpeaker => "not_current_speaker",
             Self::NobodyToProceedTo => "nobody_to_proceed_to",
+            Self::TurnOver => "turn_over",
         }
     }
 }

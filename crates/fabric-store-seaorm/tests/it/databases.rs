@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fabric_domain::ports::Publisher;
 use fabric_store_seaorm::SqlStore;
 use fabric_testkit::{TestClock, servers};
-use sea_orm::{Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 
 /// A fresh database, and what has to stay while it is used.
 pub(crate) struct Fresh {
@@ -18,6 +18,18 @@ impl Fresh {
     /// A connection beside the store.
     pub(crate) async fn connect(&self) -> DatabaseConnection {
         Database::connect(&self.url).await.expect("the database is there")
+    }
+
+    /// The turns of all channels, as they are stored.
+    pub(crate) async fn turn_documents(&self) -> Vec<serde_json::Value> {
+        let connection = self.connect().await;
+        let query = Statement::from_string(
+            connection.get_database_backend(),
+            "SELECT turn FROM channels WHERE turn IS NOT NULL",
+        );
+        let rows = connection.query_all_raw(query).await.expect("the table is there");
+        let documents = rows.iter().map(|row| row.try_get::<String>("", "turn").expect("a text"));
+        documents.map(|json| serde_json::from_str(&json).expect("JSON")).collect()
     }
 
     /// A store on it.

@@ -8,6 +8,7 @@ mod contract;
 mod damaged;
 #[cfg(unix)]
 mod files;
+mod first_edition;
 mod indexes;
 mod lanes;
 mod migrations;

@@ -2,11 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::round::{Dice, Seed};
-use super::{Act, Seat, TurnState};
+use super::rotation::{Dice, Seed};
+use super::{Seat, TurnState};
 use crate::model::{Rejection, UserId};
 
 /// Everything that can happen to a turn (spec/2 section 4).
+///
+/// Whoever posts, passes or proceeds may name the `turn` that they mean. Where it is no longer the current
+/// one they come too late: their message uses up nobody's place, and their command is rejected. `None` means
+/// whichever turn it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "input", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Input {
@@ -16,16 +20,25 @@ pub enum Input {
         author: UserId,
         /// Its mentions as parsed, members or not.
         mentioned: Vec<UserId>,
+        /// The turn that the author takes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<u64>,
     },
     /// `/no-reply`.
     NoReply {
         /// Who.
         by: UserId,
+        /// The turn that they decline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<u64>,
     },
     /// `/force-proceed`.
     ForceProceed {
         /// Who.
         by: UserId,
+        /// The turn that they end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<u64>,
     },
     /// The time of turn `turn` is over.
     Timeout {
@@ -75,9 +88,9 @@ impl TurnState {
     pub fn apply(&mut self, input: &Input, seed: Seed) -> Effect {
         let dice = &mut Dice::new(seed);
         let effect = match input {
-            Input::Message { author, mentioned } => self.message(author, mentioned, dice),
-            Input::NoReply { by } => self.no_reply(by, dice),
-            Input::ForceProceed { by } => self.force_proceed(by, dice),
+            Input::Message { author, mentioned, turn } => self.message(author, mentioned, *turn, dice),
+            Input::NoReply { by, turn } => self.no_reply(by, *turn, dice),
+            Input::ForceProceed { by, turn } => self.force_proceed(by, *turn, dice),
             Input::Timeout { turn } => self.timeout(*turn, dice),
             Input::MemberAdded { user, seat } => self.member_added(user, *seat),
             Input::MemberRemoved { user } => self.member_removed(user, dice),
@@ -90,52 +103,47 @@ impl TurnState {
         effect
     }
 
+    /// Whether a turn that somebody names is no longer the current one. An idle channel has none.
+    pub(super) fn is_over(&self, turn: Option<u64>) -> bool {
+        turn.is_some_and(|turn| self.is_idle() || turn != self.turn)
+    }
+
     /// `/no-reply` counts only when it comes from the active speaker.
-    fn no_reply(&mut self, by: &UserId, dice: &mut Dice) -> Effect {
+    fn no_reply(&mut self, by: &UserId, turn: Option<u64>, dice: &mut Dice) -> Effect {
+        if self.is_over(turn) {
+            return Effect::Rejected(Rejection::TurnOver);
+        }
         if !self.is_active(by) {
             return Effect::Rejected(Rejection::NotCurrentSpeaker);
         }
-        self.active_passes(dice)
+        self.decline(dice)
+    }
+
+    /// Anybody may have the active speaker passed over; when idle it starts a rotation.
+    fn force_proceed(&mut self, by: &UserId, turn: Option<u64>, dice: &mut Dice) -> Effect {
+        if self.is_over(turn) {
+            return Effect::Rejected(Rejection::TurnOver);
+        }
+        if !self.is_idle() {
+            return self.decline(dice);
+        }
+        let Some(first) = self.order.iter().find(|user| *user != by).cloned() else {
+            return Effect::Rejected(Rejection::NobodyToProceedTo);
+        };
+        self.set_cursor(Some(first));
+        Effect::Moved
     }
 
     /// A silent speaker passes, unless the turn has moved on meanwhile.
     fn timeout(&mut self, turn: u64, dice: &mut Dice) -> Effect {
-        if self.is_idle() || turn != self.turn {
-            return Effect::Stayed;
-        }
-        self.active_passes(dice)
+        if self.is_over(Some(turn)) { Effect::Stayed } else { self.decline(dice) }
     }
 
-    /// In a frame a pass consumes the entry; at root it counts, and when everybody has passed the channel
-    /// pauses.
-    fn active_passes(&mut self, dice: &mut Dice) -> Effect {
-        if self.frames.is_empty() {
-            self.record_cursor(Act::Passed);
-            self.pass_streak += 1;
-            if self.pass_streak as usize >= self.order.len() {
-                self.pause();
-            } else {
-                self.advance(dice);
-            }
-        } else {
-            self.consume_entry();
+    /// The active speaker has nothing to say to the latest message, and is not asked about it again.
+    fn decline(&mut self, dice: &mut Dice) -> Effect {
+        if let Some(speaker) = self.active().cloned() {
+            self.declined.push(speaker);
         }
-        Effect::Moved
-    }
-
-    /// In a frame it consumes the entry; at root it skips the cursor without touching the streak; when idle
-    /// it starts a rotation.
-    fn force_proceed(&mut self, by: &UserId, dice: &mut Dice) -> Effect {
-        if !self.frames.is_empty() {
-            self.consume_entry();
-        } else if self.cursor.is_some() {
-            self.record_cursor(Act::Passed);
-            self.advance(dice);
-        } else if let Some(first) = self.first_in_order_except(by) {
-            self.begin_round(Some(first));
-        } else {
-            return Effect::Rejected(Rejection::NobodyToProceedTo);
-        }
-        Effect::Moved
+        self.use_up_place(dice)
     }
 }

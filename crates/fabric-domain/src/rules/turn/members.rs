@@ -1,6 +1,6 @@
 //! Members come, go, and change between order and bypass (spec/2 section 4).
 
-use super::round::Dice;
+use super::rotation::Dice;
 use super::{Effect, Seat, TurnState};
 use crate::model::UserId;
 
@@ -16,14 +16,16 @@ impl TurnState {
         Effect::Stayed
     }
 
-    /// A removed member leaves order, bypass and every frame; where it was their turn, the successor has it
-    /// at once.
+    /// A removed member leaves everything but the record of who wrote last; where it was their turn, the
+    /// successor has it at once.
     pub(super) fn member_removed(&mut self, user: &UserId, dice: &mut Dice) -> Effect {
         let was_active = self.is_active(user);
         self.bypass.retain(|member| member != user);
+        self.declined.retain(|member| member != user);
+        self.leave_frames(user);
         self.leave_order(user, dice);
-        self.remove_from_frames(user);
-        if was_active { Effect::Moved } else { Effect::Stayed }
+        self.summoned.remove(user);
+        self.succeed(was_active, dice)
     }
 
     /// Leaving the rotation gives up a root turn, but not a place in a frame.
@@ -31,10 +33,10 @@ impl TurnState {
         if !self.order.contains(user) {
             return Effect::Stayed;
         }
-        let gave_up_turn = self.frames.is_empty() && self.cursor.as_ref() == Some(user);
+        let gives_up_turn = self.frames.is_empty() && self.cursor.as_ref() == Some(user);
         self.bypass.push(user.clone());
         self.leave_order(user, dice);
-        if gave_up_turn { Effect::Moved } else { Effect::Stayed }
+        self.succeed(gives_up_turn, dice)
     }
 
     /// Back into the rotation, at its end.
@@ -46,14 +48,23 @@ impl TurnState {
         Effect::Stayed
     }
 
-    /// Takes a user out of the order. A root speaker's place goes to the next one, or the round ends. While
-    /// frames are open only the cursor moves on, and should that end in a pause the frames are finished
-    /// first.
+    /// Takes a user out of the order. A root speaker's place goes to the next one, or the round ends; while
+    /// frames are open only the cursor moves on.
     fn leave_order(&mut self, user: &UserId, dice: &mut Dice) {
         let Some(place) = self.order.iter().position(|member| member == user) else { return };
         self.order.remove(place);
         if self.cursor.as_ref() == Some(user) {
-            self.proceed_to(place, dice);
+            self.proceed_from(place, dice);
         }
+    }
+
+    /// Where somebody gave up their turn, it is another's now, who can still be asked.
+    fn succeed(&mut self, gave_up_turn: bool, dice: &mut Dice) -> Effect {
+        if !gave_up_turn {
+            return Effect::Stayed;
+        }
+        self.resume_rotation();
+        self.skip_places(None, dice);
+        Effect::Moved
     }
 }

@@ -1,27 +1,31 @@
 //! The state of a turn, and which states there are (spec/2 sections 3 and 11).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::frames::MAX_FRAMES;
+use super::former::{self, FormerEvent};
+use super::frames::{MAX_FRAMES, MAX_SUMMONS};
 use crate::model::UserId;
 
-/// Who speaks in which order, and where the channel stands in it.
+/// Who speaks in which order, and where the channel stands in it. Its size is bounded by the members.
 ///
 /// Always holds: `order` and `bypass` are disjoint and without repeats; the cursor is in `order`; every
 /// frame is non-empty, without repeats, made of members, and its position lies inside it; there are at
-/// most [`MAX_FRAMES`] frames; an idle channel has no frames, an empty round and no streak.
+/// most [`MAX_FRAMES`] frames; who declined or was summoned is a member, the former once and not the active
+/// speaker, the latter once to [`MAX_SUMMONS`] times; an idle channel has no frames, no last author, and
+/// nobody who declined or was summoned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked", rename_all = "camelCase")]
 pub struct TurnState {
     pub(super) order: Vec<UserId>,
     pub(super) bypass: Vec<UserId>,
     pub(super) cursor: Option<UserId>,
-    pub(super) round: Vec<RoundEvent>,
-    pub(super) pass_streak: u32,
     pub(super) frames: Vec<Frame>,
+    pub(super) last_author: Option<UserId>,
+    pub(super) declined: Vec<UserId>,
+    pub(super) summoned: BTreeMap<UserId, u8>,
     pub(super) turn: u64,
 }
 
@@ -42,25 +46,11 @@ impl Frame {
     pub fn position(&self) -> usize {
         self.position
     }
-}
 
-/// What somebody did in this round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoundEvent {
-    /// Who.
-    pub user: UserId,
-    /// What.
-    pub act: Act,
-}
-
-/// What can be done in a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Act {
-    /// Wrote a message.
-    Spoke,
-    /// Had nothing to say, or was skipped.
-    Passed,
+    /// Whose place it is.
+    pub(super) fn current(&self) -> Option<&UserId> {
+        self.queue.get(self.position)
+    }
 }
 
 /// Where in the channel a member sits.
@@ -116,14 +106,32 @@ impl TurnState {
         self.cursor.as_ref()
     }
 
-    /// What happened in this round.
-    pub fn round(&self) -> &[RoundEvent] {
-        &self.round
+    /// Who wrote the latest message, member or not. Nobody while idle, or when `/force-proceed` began the
+    /// rotation.
+    pub fn last_author(&self) -> Option<&UserId> {
+        self.last_author.as_ref()
     }
 
-    /// Consecutive root passes, across rounds.
-    pub fn pass_streak(&self) -> u32 {
-        self.pass_streak
+    /// Members who had the floor since the latest message and did not use it, as it happened.
+    pub fn declined(&self) -> &[UserId] {
+        &self.declined
+    }
+
+    /// Those of the order who were not asked about the latest message yet, in speaking order: neither its
+    /// author nor among those who declined. While there is one, the channel does not fall silent by itself.
+    pub fn unasked(&self) -> impl Iterator<Item = &UserId> {
+        self.unasked_from(0)
+    }
+
+    pub(super) fn unasked_from(&self, place: usize) -> impl Iterator<Item = &UserId> {
+        let asked: HashSet<&UserId> = self.declined.iter().chain(&self.last_author).collect();
+        self.order.iter().skip(place).filter(move |user| !asked.contains(user))
+    }
+
+    /// How often each member was put into a frame for the current root place: once to [`MAX_SUMMONS`]
+    /// times. Whoever is at the bound is not summoned again until the cursor or an outsider moves things on.
+    pub fn summoned(&self) -> &BTreeMap<UserId, u8> {
+        &self.summoned
     }
 
     /// The stack of sub-frames, bottom-most first.
@@ -139,7 +147,7 @@ impl TurnState {
     /// The active speaker: the entry at the top frame's position, else the cursor, else nobody (idle).
     pub fn speaker(&self) -> Option<Speaker<'_>> {
         match self.frames.last() {
-            Some(frame) => frame.queue.get(frame.position).map(Speaker::Mentioned),
+            Some(frame) => frame.current().map(Speaker::Mentioned),
             None => self.cursor.as_ref().map(Speaker::Root),
         }
     }
@@ -162,10 +170,6 @@ impl TurnState {
     pub(super) fn is_active(&self, user: &UserId) -> bool {
         self.active() == Some(user)
     }
-
-    pub(super) fn first_in_order_except(&self, user: &UserId) -> Option<UserId> {
-        self.order.iter().find(|other| *other != user).cloned()
-    }
 }
 
 /// A stored state that breaks what always holds.
@@ -180,18 +184,28 @@ struct Unchecked {
     order: Vec<UserId>,
     bypass: Vec<UserId>,
     cursor: Option<UserId>,
-    round: Vec<RoundEvent>,
-    pass_streak: u32,
     frames: Vec<Frame>,
+    last_author: Option<UserId>,
+    #[serde(default)]
+    declined: Vec<UserId>,
+    #[serde(default)]
+    summoned: BTreeMap<UserId, u8>,
     turn: u64,
+    // Only in states of the first edition of the rules.
+    round: Option<Vec<FormerEvent>>,
+    #[serde(default)]
+    pass_streak: usize,
 }
 
 impl TryFrom<Unchecked> for TurnState {
     type Error = InvalidTurnState;
 
     fn try_from(stored: Unchecked) -> Result<Self, Self::Error> {
-        let Unchecked { order, bypass, cursor, round, pass_streak, frames, turn } = stored;
-        let state = Self { order, bypass, cursor, round, pass_streak, frames, turn };
+        let Unchecked { order, bypass, cursor, frames, last_author, declined, summoned, turn, .. } = stored;
+        let mut state = Self { order, bypass, cursor, frames, last_author, declined, summoned, turn };
+        if let Some(round) = &stored.round {
+            former::carry_over(round, stored.pass_streak, &mut state);
+        }
         state.check().map(|()| state).map_err(InvalidTurnState)
     }
 }
@@ -208,17 +222,32 @@ impl TurnState {
         if self.frames.len() > MAX_FRAMES {
             return Err("too many frames");
         }
+        let are_members_once = |users: &[UserId]| {
+            let mut seen = HashSet::new();
+            users.iter().all(|user| members.contains(user) && seen.insert(user))
+        };
         for frame in &self.frames {
-            let mut entries = HashSet::new();
             if frame.position >= frame.queue.len() {
                 return Err("a frame's position lies outside of it");
             }
-            if !frame.queue.iter().all(|user| members.contains(user) && entries.insert(user)) {
+            if !are_members_once(&frame.queue) {
                 return Err("a frame's entry is no member or stands twice");
             }
         }
-        if self.is_idle() && (!self.round.is_empty() || self.pass_streak > 0) {
-            return Err("an idle channel has a round");
+        if !are_members_once(&self.declined) {
+            return Err("who declined is no member or stands twice");
+        }
+        if self.active().is_some_and(|speaker| self.declined.contains(speaker)) {
+            return Err("the active speaker has declined");
+        }
+        let is_possible =
+            |(user, times): (&UserId, &u8)| members.contains(user) && (1..=MAX_SUMMONS).contains(times);
+        if !self.summoned.iter().all(is_possible) {
+            return Err("who was summoned is no member, or never was or too often");
+        }
+        let is_at_rest = self.last_author.is_none() && self.declined.is_empty() && self.summoned.is_empty();
+        if self.is_idle() && !is_at_rest {
+            return Err("an idle channel remembers a conversation");
         }
         Ok(())
     }

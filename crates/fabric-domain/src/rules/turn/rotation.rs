@@ -1,14 +1,14 @@
-//! The root: advance, end of round, pause (spec/2 section 5).
+//! How the floor goes on: places that are used up, the rotation, the end of a round, pause (spec/2 sections
+//! 4 and 5).
+
+use std::collections::HashSet;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use super::{Act, RoundEvent, TurnState};
+use super::{Effect, TurnState};
 use crate::model::UserId;
-
-/// The most `spoke` events in a row that a round keeps.
-const MAX_SPOKEN: usize = 100;
 
 /// Where the randomness of one step comes from. Stored with the step, it makes a replay exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,85 +48,93 @@ impl Dice {
 }
 
 impl TurnState {
-    /// A new, empty round that begins with `first`.
-    pub(super) fn begin_round(&mut self, first: Option<UserId>) {
-        self.cursor = first;
-        self.round.clear();
-        self.pass_streak = 0;
+    /// Uses up the active speaker's place: the floor goes on until it is another's, who can still be asked.
+    pub(super) fn use_up_place(&mut self, dice: &mut Dice) -> Effect {
+        let actor = self.active().cloned();
+        self.leave_place(dice);
+        self.skip_places(actor.as_ref(), dice);
+        Effect::Moved
     }
 
-    /// Notes what the root speaker did.
-    pub(super) fn record_cursor(&mut self, act: Act) {
-        if let Some(user) = self.cursor.clone() {
-            self.record(user, act);
+    /// Uses up places that have come up for whoever has just acted, or has declined since the last message:
+    /// members may have a place in several frames, and at the root besides.
+    pub(super) fn skip_places(&mut self, actor: Option<&UserId>, dice: &mut Dice) {
+        while self.active().is_some_and(|next| Some(next) == actor || self.declined.contains(next)) {
+            self.leave_place(dice);
         }
     }
 
-    /// Notes what somebody did. Of those who speak one after another only the latest are kept: what decides is
-    /// the last of them, and where passes begin and end, and a silent speaker must not make the state of a
-    /// busy channel grow without bound.
-    pub(super) fn record(&mut self, user: UserId, act: Act) {
-        self.round.push(RoundEvent { user, act });
-        let run = self.round.iter().rev().take_while(|event| event.act == Act::Spoke).count();
-        if run > MAX_SPOKEN {
-            self.round.remove(self.round.len() - run);
+    fn leave_place(&mut self, dice: &mut Dice) {
+        if self.frames.is_empty() {
+            self.advance(dice);
+        } else {
+            self.use_up_entry();
+            self.resume_rotation();
         }
     }
 
-    /// The turn goes to the next in the order; past the last one the round ends.
-    pub(super) fn advance(&mut self, dice: &mut Dice) {
+    /// Frames may be all there was: the channel was idle before, or the root speaker left meanwhile. Once
+    /// they are spent the rotation goes to the first who was not asked yet.
+    pub(super) fn resume_rotation(&mut self) {
+        if self.frames.is_empty() && self.cursor.is_none() {
+            match self.first_unasked() {
+                Some(first) => self.set_cursor(Some(first)),
+                None => self.pause(),
+            }
+        }
+    }
+
+    /// The next in the order after the cursor's place.
+    fn advance(&mut self, dice: &mut Dice) {
         let place = self.order.iter().position(|user| Some(user) == self.cursor.as_ref());
-        self.proceed_to(place.map_or(0, |place| place + 1), dice);
+        self.proceed_from(place.map_or(0, |place| place + 1), dice);
     }
 
-    /// The turn goes to the order's entry at `place`; past the last one the round ends.
-    pub(super) fn proceed_to(&mut self, place: usize, dice: &mut Dice) {
-        match self.order.get(place) {
-            Some(next) => self.cursor = Some(next.clone()),
+    /// The root's turn is that of the first unasked at or after a place of the order. None there: the round
+    /// ends.
+    pub(super) fn proceed_from(&mut self, place: usize, dice: &mut Dice) {
+        let next = self.unasked_from(place).next().cloned();
+        match next {
+            Some(_) => self.set_cursor(next),
             None => self.end_round(dice),
         }
     }
 
-    /// Who passed last goes to the end; the others are shuffled, but whoever spoke last does not begin.
-    /// When there is nobody but them to begin, the channel pauses.
+    /// Who declined goes to the end; the others are shuffled, but the last author does not begin. When
+    /// everybody was asked, silence means consent.
     fn end_round(&mut self, dice: &mut Dice) {
-        let tail = self.last_passers();
-        let last_speaker =
-            self.round.iter().rfind(|event| event.act == Act::Spoke).map(|event| event.user.clone());
-        let mut head: Vec<UserId> = self.order.iter().filter(|user| !tail.contains(user)).cloned().collect();
-
-        if head.iter().all(|user| Some(user) == last_speaker.as_ref()) {
+        if self.first_unasked().is_none() {
             self.pause();
             return;
         }
-        shuffle_not_beginning_with(last_speaker.as_ref(), &mut head, dice);
+        let (seated, declined): (HashSet<_>, HashSet<_>) =
+            (self.order.iter().collect(), self.declined.iter().collect());
+        let tail: Vec<_> = self.declined.iter().filter(|user| seated.contains(user)).cloned().collect();
+        let mut head: Vec<_> = self.order.iter().filter(|user| !declined.contains(user)).cloned().collect();
+        shuffle_not_beginning_with(self.last_author.as_ref(), &mut head, dice);
+        head.extend(tail);
         self.order = head;
-        self.order.extend(tail);
-        self.cursor = self.order.first().cloned();
-        self.round.clear();
+        self.set_cursor(self.order.first().cloned());
     }
 
-    /// The last contiguous run of passes in the round, wherever in the round it lies: those of the order
-    /// in it, as they passed, without repeats.
-    fn last_passers(&self) -> Vec<UserId> {
-        let Some(end) = self.round.iter().rposition(|event| event.act == Act::Passed) else {
-            return Vec::new();
-        };
-        let run = &self.round[..=end];
-        let start = run.iter().rposition(|event| event.act == Act::Spoke).map_or(0, |spoke| spoke + 1);
-        let mut passers: Vec<UserId> = Vec::new();
-        for RoundEvent { user, .. } in &run[start..] {
-            if self.order.contains(user) && !passers.contains(user) {
-                passers.push(user.clone());
-            }
-        }
-        passers
-    }
-
-    /// Nobody's turn. The next message, or /force-proceed, starts again. Open frames, if any, are finished
-    /// first: the caller pauses again when they are spent.
+    /// Nobody has the root's turn. Open frames, if any, are finished first; without them the channel is
+    /// idle, and the next message or /force-proceed starts again.
     pub(super) fn pause(&mut self) {
-        self.begin_round(None);
+        self.set_cursor(None);
+        if self.frames.is_empty() {
+            self.last_author = None;
+            self.declined.clear();
+        }
+    }
+
+    /// Who was summoned is counted for one root place.
+    pub(super) fn set_cursor(&mut self, user: Option<UserId>) {
+        self.cursor = user;
+        self.summoned.clear();
+    }
+
+    pub(super) fn first_unasked(&self) -> Option<UserId> {
+        self.unasked_from(0).next().cloned()
     }
 }
 
@@ -191,23 +199,5 @@ mod tests {
         Dice::new(Seed(42)).shuffle(&mut head);
         let names: Vec<_> = head.iter().map(UserId::as_str).collect();
         assert_eq!(names.join(" "), "3 6 0 4 5 2 1 7");
-    }
-
-    #[test]
-    fn a_round_does_not_grow_without_bound_and_still_ends_the_same() {
-        use crate::rules::turn::Input;
-        let say = |who: &str| Input::Message { author: who.into(), mentioned: Vec::new() };
-        let mut state = TurnState::new(["a", "b", "c"].map(UserId::from), []);
-        state.apply(&say("a"), Seed(1));
-        state.apply(&Input::NoReply { by: "b".into() }, Seed(2));
-        for n in 0..10_000 {
-            state.apply(&say(if n % 2 == 0 { "a" } else { "b" }), Seed(n));
-        }
-        assert_eq!(state.active(), Some(&"c".into()));
-        assert_eq!(state.round().len(), 1 + MAX_SPOKEN);
-        assert_eq!(state.round()[0].act, Act::Passed, "where passes begin and end is kept");
-        state.apply(&say("c"), Seed(3));
-        assert_eq!(state.order().last(), Some(&"b".into()), "who passed last is at the end");
-        assert_eq!(state.order().first(), Some(&"a".into()), "who spoke last does not begin");
     }
 }
