@@ -20,10 +20,11 @@ fn turn(criterion: &mut Criterion) {
     for count in [10, 1_000] {
         let order = users(count);
         let mut state = TurnState::new(order.clone(), []);
-        state.apply(&Input::Message { author: order[0].clone(), mentioned: Vec::new() }, Seed(0));
+        state.apply(&Input::Message { author: order[0].clone(), mentioned: Vec::new(), turn: None }, Seed(0));
         let speaks = |state: &TurnState| Input::Message {
             author: state.active().cloned().unwrap_or_else(UserId::system),
             mentioned: Vec::new(),
+            turn: None,
         };
         let mut seed = 0;
         criterion.bench_function(&format!("turn/message, {count} members"), |bencher| {
@@ -33,7 +34,8 @@ fn turn(criterion: &mut Criterion) {
                 black_box(state.apply(&input, Seed(seed)))
             });
         });
-        let mentions = Input::Message { author: order[1].clone(), mentioned: order[2..6].to_vec() };
+        let mentions =
+            Input::Message { author: order[1].clone(), mentioned: order[2..6].to_vec(), turn: None };
         criterion.bench_function(&format!("turn/mention of four, {count} members"), |bencher| {
             let fresh = || state.clone();
             bencher.iter_batched(fresh, |mut state| state.apply(&mentions, Seed(1)), BatchSize::SmallInput);

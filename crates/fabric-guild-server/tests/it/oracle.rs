@@ -119,10 +119,14 @@ fn replay(begin: &TurnState, messages: &[Message]) -> TurnState {
     let mut state = begin.clone();
     for message in messages {
         let input = match &message.ack {
-            None => Input::Message { author: message.author.clone(), mentioned: message.mentions.clone() },
+            None => Input::Message {
+                author: message.author.clone(),
+                mentioned: message.mentions.clone(),
+                turn: None,
+            },
             Some(ack) => match ack.cause {
-                AckCause::NoReply => Input::NoReply { by: ack.by.clone() },
-                AckCause::ForceProceed => Input::ForceProceed { by: ack.by.clone() },
+                AckCause::NoReply => Input::NoReply { by: ack.by.clone(), turn: None },
+                AckCause::ForceProceed => Input::ForceProceed { by: ack.by.clone(), turn: None },
                 ref other => panic!("nothing here causes {other:?}"),
             },
         };
