@@ -6,7 +6,7 @@
 
 use fabric_domain::rules::turn::TurnState;
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait, Statement};
+use sea_orm_migration::sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 pub(crate) struct Migration;
@@ -34,7 +34,6 @@ impl MigrationTrait for Migration {
 
 /// Rewrites every stored turn state. What cannot be read stays as it is, for whoever looks into it.
 async fn rewrite(db: &impl ConnectionTrait, edit: fn(&Value) -> Option<Value>) -> Result<(), DbErr> {
-    let backend = db.get_database_backend();
     let mut after = String::new();
     loop {
         let mut select = Query::select();

@@ -175,6 +175,11 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The number of a turn, if given: up to 2^53 - 1, which every JSON parser keeps exactly.
+    pub fn turn(&mut self) -> Option<u64> {
+        self.number("turn", (1 << 53) - 1)
+    }
+
     /// One of a closed set of names, if given.
     pub fn name<T: std::str::FromStr>(&mut self, field: &'static str, known: &str) -> Option<T> {
         self.typed(field, &format!("one of: {known}"), |value| value.as_str()?.parse().ok())

@@ -19,4 +19,4 @@ pub use message::{
 };
 pub use presence::{PresenceRow, SetPresence};
 pub use search::{SearchHit, SearchPage, SearchQuery, SnippetPart};
-pub use turn::{FrameView, PassTurn, RoundEntry, TurnView};
+pub use turn::{FrameView, TurnCommand, TurnView};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::IsoTime;
 use crate::fields::{Fields, FromFields};
-use crate::guild::{Message, PostMessage, TurnView};
+use crate::guild::{Message, PostMessage, TurnCommand, TurnView};
 
 /// The Socket.IO namespace.
 pub const NAMESPACE: &str = "/realtime";
@@ -24,6 +24,10 @@ pub mod event {
     pub const PRESENCE: &str = "presence";
     /// Client: post a message. Ack: the answer of the REST route.
     pub const MESSAGE_POST: &str = "message.post";
+    /// Client: the caller has nothing to say in their turn. Ack: the answer of the REST route.
+    pub const TURN_PASS: &str = "turn.pass";
+    /// Client: move the turn on. Ack: the answer of the REST route.
+    pub const TURN_FORCE_PROCEED: &str = "turn.force_proceed";
     /// Client: a fresh token for a connected socket.
     pub const SESSION_REFRESH: &str = "session.refresh";
     /// Server: the token is about to end.
@@ -200,6 +204,29 @@ impl FromFields for SocketPost {
         let idempotency_key = fields.text("idempotencyKey");
         let message = PostMessage::from_fields(fields);
         Some(Self { channel_id: channel_id?.into(), idempotency_key, message: message? })
+    }
+}
+
+/// `turn.pass` and `turn.force_proceed`: the body of the REST route, and the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SocketTurnCommand {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// As the `Idempotency-Key` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// Which turn, and why.
+    #[serde(flatten)]
+    pub command: TurnCommand,
+}
+
+impl FromFields for SocketTurnCommand {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let channel_id = fields.required_text("channelId", UserId::MAX_CHARS);
+        let idempotency_key = fields.text("idempotencyKey");
+        let command = TurnCommand::from_fields(fields);
+        Some(Self { channel_id: channel_id?.into(), idempotency_key, command: command? })
     }
 }
 

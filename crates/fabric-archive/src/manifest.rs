@@ -11,7 +11,10 @@ use crate::error::ArchiveError;
 use crate::part::Part;
 
 /// The version of the format that is written. Every version up to it can be read.
-pub const VERSION: u32 = 1;
+///
+/// - 1: turns of the first edition of the rules
+/// - 2: turns of the second (`lastAuthor declined summoned`), commands that were too late (`turn_over`)
+pub const VERSION: u32 = 2;
 /// Name of the manifest's file.
 pub(crate) const FILE: &str = "manifest.json";
 /// Says that it is ours.

@@ -2,8 +2,8 @@
 
 use fabric_api::guild::{
     AddMembers, ChannelRow, CommandAnswer, CreateChannel, EditMessage, MarkRead, MemberRow, Message,
-    MessagePage, PassTurn, PatchChannel, PostAnswer, PostMessage, PresenceRow, SearchPage, SetBypass,
-    SetPresence, SetWakeMapping, TurnView,
+    MessagePage, PatchChannel, PostAnswer, PostMessage, PresenceRow, SearchPage, SetBypass, SetPresence,
+    SetWakeMapping, TurnCommand, TurnView,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -173,22 +173,22 @@ impl GuildClient {
         self.call(&Call::new(Method::GET, &["channels", id.as_str(), "turn"])).await
     }
 
-    /// Passes the caller's turn; the reason is for the log. With an idempotency key the same call can be repeated
-    /// safely when its answer was lost: it never passes a later turn.
+    /// Passes the caller's turn: the one that the command names, or whichever it is. With an idempotency key the
+    /// same call can be repeated safely when its answer was lost.
     pub async fn pass(
         &self,
         id: &ChannelId,
-        reason: Option<&str>,
+        command: &TurnCommand,
         idempotency_key: Option<&str>,
     ) -> Result<CommandAnswer, Error> {
-        let body = PassTurn { reason: reason.map(|reason| reason.chars().take(500).collect()) };
         let path = ["channels", id.as_str(), "turn", "pass"];
-        self.call(&Call::new(Method::POST, &path).body(&body)?.idempotency_key(idempotency_key)).await
+        self.call(&Call::new(Method::POST, &path).body(command)?.idempotency_key(idempotency_key)).await
     }
 
-    /// Moves the turn on, whosever it is.
-    pub async fn force_proceed(&self, id: &ChannelId) -> Result<CommandAnswer, Error> {
-        self.call(&Call::new(Method::POST, &["channels", id.as_str(), "turn", "force-proceed"])).await
+    /// Moves the turn on, whosever it is. Of several who name the same turn only the first ends it.
+    pub async fn force_proceed(&self, id: &ChannelId, command: &TurnCommand) -> Result<CommandAnswer, Error> {
+        let path = ["channels", id.as_str(), "turn", "force-proceed"];
+        self.call(&Call::new(Method::POST, &path).body(command)?).await
     }
 
     // Messages

@@ -7,12 +7,15 @@ use actix_socketio::{Args, ConnectError, DisconnectReason, Event, Handler, Hands
 use async_trait::async_trait;
 use fabric_api::failure::{Failure, center_unavailable};
 use fabric_api::fields::{self, FromFields};
-use fabric_api::guild::{PostAnswer, PresenceRow, SetPresence};
-use fabric_api::realtime::{JoinChannel, LeaveChannel, RefreshSession, SetTyping, SocketPost, Typing, event};
+use fabric_api::guild::{CommandAnswer, PostAnswer, PresenceRow, SetPresence, TurnCommand};
+use fabric_api::realtime::{
+    JoinChannel, LeaveChannel, RefreshSession, SetTyping, SocketPost, SocketTurnCommand, Typing, event,
+};
 use fabric_domain::decisions::Post;
 use fabric_domain::model::{Author, ChannelId, Refusal, UserId};
 use fabric_domain::ports::Identity;
-use fabric_domain::services::{Guild, RequestKey, ServiceError};
+use fabric_domain::rules::command::Command;
+use fabric_domain::services::{CommandRequest, Guild, RequestKey, ServiceError};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -67,10 +70,24 @@ impl Gateway {
             content: request.message.content,
             reply_to: request.message.reply_to,
             attachments: request.message.attachment_ids,
+            turn: request.message.turn,
         };
         let author = Author::User(session.caller.clone());
         let outcome = self.guild.post(&author, &request.channel_id, post, key).await?;
         Ok(to_value(&PostAnswer::from(outcome)))
+    }
+
+    async fn command(
+        &self,
+        session: &Session,
+        command: Command,
+        request: SocketTurnCommand,
+    ) -> Result<Value, ServiceError> {
+        let key = request.idempotency_key.as_deref().map(RequestKey::parse).transpose()?;
+        let TurnCommand { turn, reason } = request.command;
+        let asked = CommandRequest { turn, reason };
+        let outcome = self.guild.command(&session.caller, &request.channel_id, command, asked, key).await?;
+        Ok(to_value(&CommandAnswer::from(outcome)))
     }
 
     async fn set_presence(&self, session: &Session, request: SetPresence) -> Result<Value, ServiceError> {
@@ -259,6 +276,17 @@ impl Handler for Gateway {
                     Err(refusal) => Err(refusal.into()),
                 };
                 posted.unwrap_or_else(|error| to_value(&Failure::from(error).body(socket.id())))
+            }
+            event::TURN_PASS | event::TURN_FORCE_PROCEED => {
+                let command = match event.name.as_str() {
+                    event::TURN_PASS => Command::NoReply,
+                    _ => Command::ForceProceed,
+                };
+                let answered = match read::<SocketTurnCommand>(&event.args) {
+                    Ok(request) => self.command(&session, command, request).await,
+                    Err(refusal) => Err(refusal.into()),
+                };
+                answered.unwrap_or_else(|error| to_value(&Failure::from(error).body(socket.id())))
             }
             event::PRESENCE => {
                 let set = match read::<SetPresence>(&event.args) {

@@ -84,6 +84,10 @@ pub struct PostMessage {
     /// A message of the same channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<MessageId>,
+    /// The turn that it takes. Once that is over the message counts as a queue jump, so a late answer uses up
+    /// nobody's place. Absent: whichever turn it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u64>,
     /// Whom a system post is meant to wake; ignored from others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wakeup_user_id: Option<UserId>,
@@ -100,17 +104,18 @@ impl FromFields for PostMessage {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let content = fields.text("content");
         let reply_to = fields.text_up_to("replyTo", UserId::MAX_CHARS).map(MessageId::from);
+        let turn = fields.turn();
         let wakeup_user_id = fields.user("wakeupUserId");
         let attachment_ids: Vec<FileId> =
             fields.texts("attachmentIds").unwrap_or_default().into_iter().map(FileId::from).collect();
         if content.is_none() && !fields.is_bad("content") {
             // Files may speak for themselves.
             if !attachment_ids.is_empty() {
-                return Some(Self { attachment_ids, reply_to, wakeup_user_id, ..Self::default() });
+                return Some(Self { attachment_ids, reply_to, turn, wakeup_user_id, ..Self::default() });
             }
             fields.complain("content", "is required");
         }
-        Some(Self { content: content?, attachment_ids, reply_to, wakeup_user_id })
+        Some(Self { content: content?, attachment_ids, reply_to, turn, wakeup_user_id })
     }
 }
 

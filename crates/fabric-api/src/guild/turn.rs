@@ -75,16 +75,24 @@ impl TurnView {
     }
 }
 
-/// POST /channels/:id/turn/pass.
+/// POST /channels/:id/turn/pass and /turn/force-proceed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct PassTurn {
-    /// Why there is nothing to say; at most 500 characters, for the log.
+pub struct TurnCommand {
+    /// The turn that is meant; once it is over the command is not accepted (`turn_over`). Absent: whichever it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u64>,
+    /// Why; at most [`Self::REASON_MAX_CHARS`] characters, for the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-impl FromFields for PassTurn {
+impl TurnCommand {
+    /// The most characters of a reason.
+    pub const REASON_MAX_CHARS: usize = 500;
+}
+
+impl FromFields for TurnCommand {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { reason: fields.text_up_to("reason", 500) })
+        Some(Self { turn: fields.turn(), reason: fields.text_up_to("reason", Self::REASON_MAX_CHARS) })
     }
 }

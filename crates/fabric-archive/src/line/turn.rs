@@ -1,11 +1,10 @@
 //! The turn of a channel, as its line in `channels.jsonl` has it.
-//!
-//! The fields are those of version 1 of the format. A state of the engine that has others goes through here, in both
-//! directions: whatever an older archive says is carried over in [`TurnOfLine::into_turn`].
+
+use std::collections::BTreeMap;
 
 use fabric_domain::decisions::TurnRecord;
 use fabric_domain::model::{Seq, Timestamp, UserId};
-use fabric_domain::rules::turn::{Frame, RoundEvent, TurnState};
+use fabric_domain::rules::turn::{Frame, TurnState};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,10 +14,20 @@ pub(crate) struct TurnOfLine {
     bypass: Vec<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<UserId>,
-    round: Vec<RoundEvent>,
-    pass_streak: u32,
     frames: Vec<FrameOfLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_author: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    declined: Vec<UserId>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    summoned: BTreeMap<UserId, u8>,
     turn: u64,
+    /// Only in version 1 of the format, which has the first edition of the rules: the engine carries it over.
+    #[serde(default, skip_serializing)]
+    round: Option<serde_json::Value>,
+    /// As `round`.
+    #[serde(default, skip_serializing)]
+    pass_streak: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,10 +51,13 @@ impl TurnOfLine {
             order: state.order().to_vec(),
             bypass: state.bypass().to_vec(),
             cursor: state.cursor().cloned(),
-            round: state.round().to_vec(),
-            pass_streak: state.pass_streak(),
             frames: state.frames().iter().map(frame).collect(),
+            last_author: state.last_author().cloned(),
+            declined: state.declined().to_vec(),
+            summoned: state.summoned().clone(),
             turn: state.turn(),
+            round: None,
+            pass_streak: None,
             since: *since,
             deadline: *deadline,
             wake_seq: *wake_seq,
@@ -56,8 +68,9 @@ impl TurnOfLine {
         let Self { since, deadline, wake_seq, .. } = self;
         // The engine checks what it is given before it believes it.
         let state = serde_json::json!({
-            "order": self.order, "bypass": self.bypass, "cursor": self.cursor, "round": self.round,
-            "passStreak": self.pass_streak, "frames": self.frames, "turn": self.turn,
+            "order": self.order, "bypass": self.bypass, "cursor": self.cursor, "frames": self.frames,
+            "lastAuthor": self.last_author, "declined": self.declined, "summoned": self.summoned,
+            "turn": self.turn, "round": self.round, "passStreak": self.pass_streak.unwrap_or_default(),
         });
         let state: TurnState = serde_json::from_value(state).map_err(|error| error.to_string())?;
         Ok(TurnRecord { state, since, deadline, wake_seq })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_api::center::User;
-use fabric_api::guild::PostMessage;
+use fabric_api::guild::{PostMessage, TurnCommand};
 use fabric_api::realtime::MessageCreated;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
@@ -66,17 +66,6 @@ impl<A: Agent> Dispatcher<A> {
             guild: guild.clone(),
         };
         self.running.spawn(async move { lane.work_off(&backlog).await });
-    }
-
-    /// Passes this turn in a channel, without waking the agent.
-    pub(super) fn pass(&mut self, channel: &ChannelId, turn: u64, guild: &GuildClient) {
-        let (channel, guild, until) = (channel.clone(), guild.clone(), Instant::now() + self.wake_timeout);
-        let key = format!("turn-{channel}-{turn}");
-        self.running.spawn(async move {
-            if let Err(error) = persistently(until, || guild.pass(&channel, None, Some(&key))).await {
-                tracing::warn!(%channel, %error, "the turn could not be passed");
-            }
-        });
     }
 
     /// Forgets what waits in a channel that the agent has left. Who works it off stays: should the agent come back,
@@ -169,7 +158,8 @@ impl<A: Agent> Lane<A> {
     /// Posts the answer. What the guild refuses for good becomes a pass, so that the room goes on.
     async fn post(&self, wake: &MessageCreated, text: String, until: Instant) -> Result<(), Error> {
         let channel = &wake.message.channel_id;
-        let message = PostMessage::text(text);
+        // What takes longer than the turn is said all the same, and takes nobody's place.
+        let message = PostMessage { turn: turn_of(wake), ..PostMessage::text(text) };
         // One answer to one wake, however often it is sent.
         let key = format!("wake-{}", wake.message.id);
         match persistently(until, || self.guild.post(channel, &message, Some(&key))).await {
@@ -190,8 +180,14 @@ impl<A: Agent> Lane<A> {
         }
         let key = format!("pass-{}", wake.message.id);
         let channel = &wake.message.channel_id;
-        persistently(until, || self.guild.pass(channel, reason, Some(&key))).await.map(drop)
+        let command = TurnCommand { turn: turn_of(wake), reason: reason.map(str::to_owned) };
+        persistently(until, || self.guild.pass(channel, &command, Some(&key))).await.map(drop)
     }
+}
+
+/// The turn that a wake gave.
+fn turn_of(wake: &MessageCreated) -> Option<u64> {
+    wake.wake.as_ref().and_then(|wake| wake.turn)
 }
 
 /// Tries again what failed for a reason that may go away, until then.

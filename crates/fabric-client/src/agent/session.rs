@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fabric_api::center::User;
-use fabric_api::guild::{ChannelRow, TurnView};
+use fabric_api::guild::ChannelRow;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -33,8 +33,6 @@ pub(super) struct Loop<A> {
     session: Option<Session>,
     inbox: Arc<Mutex<Inbox>>,
     positions: HashMap<ChannelId, Seq>,
-    /// The last turn of each channel that was looked at by [`Self::take_turn`].
-    unwoken: HashMap<ChannelId, u64>,
     dispatcher: Dispatcher<A>,
 }
 
@@ -78,7 +76,6 @@ impl<A: Agent> Loop<A> {
             session: None,
             inbox,
             positions,
-            unwoken: HashMap::new(),
             dispatcher,
         }
     }
@@ -181,25 +178,12 @@ impl<A: Agent> Loop<A> {
                     Verdict::Dispatch => self.dispatcher.wake(*created, &live.me, &live.guild),
                 }
             }
-            Event::TurnUpdated(turn) if turn.active_speaker.as_ref() == Some(&live.me.id) => {
-                self.take_turn(live, &turn);
-            }
             Event::ChannelJoined(joined) if joined.user_id == live.me.id => {
                 self.join(live, &joined.channel_id);
             }
             Event::ChannelLeft(left) if left.user_id == live.me.id => self.leave(live, &left.channel_id),
             Event::SessionExpiring(_) => live.refresh(),
             _ => {}
-        }
-    }
-
-    /// A turn that no message could wake for: the agent was asked while it was its turn anyway, has
-    /// answered, and has the turn again, since nobody is woken by their own message (spec/2 section 1).
-    /// It has just spoken, so the turn is passed; otherwise the room would wait for it.
-    fn take_turn(&mut self, live: &Live, turn: &TurnView) {
-        let is_news = self.unwoken.insert(turn.channel_id.clone(), turn.turn) != Some(turn.turn);
-        if turn.wake_seq.is_none() && is_news {
-            self.dispatcher.pass(&turn.channel_id, turn.turn, &live.guild);
         }
     }
 
@@ -213,11 +197,6 @@ impl<A: Agent> Loop<A> {
             Step::Joined(channel, Ok(joined)) => {
                 // Where nothing was asked for, we begin at the end; else the replay itself counts.
                 self.positions.entry(channel).or_insert(joined.last_seq);
-                if let Some(turn) =
-                    joined.turn.filter(|turn| turn.active_speaker.as_ref() == Some(&live.me.id))
-                {
-                    self.take_turn(live, &turn);
-                }
                 Ok(())
             }
             Step::Joined(channel, Err(Error::EventRefused { code, .. })) => {
@@ -259,7 +238,6 @@ impl<A: Agent> Loop<A> {
     fn leave(&mut self, live: &mut Live, channel: &ChannelId) {
         live.joined.remove(channel);
         self.positions.remove(channel);
-        self.unwoken.remove(channel);
         self.dispatcher.forget(channel);
     }
 }

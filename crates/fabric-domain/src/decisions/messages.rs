@@ -20,6 +20,9 @@ pub struct Post {
     /// Files of the author's to attach, in this order; each once,
     /// [`FileRules::MAX_ATTACHMENTS`](crate::model::FileRules::MAX_ATTACHMENTS) at most.
     pub attachments: Vec<FileId>,
+    /// The turn that it takes; one that is over makes it a queue jump (spec/2 section 7). None takes whichever
+    /// turn it is. Nothing in system posts, and where there are no turns.
+    pub turn: Option<u64>,
 }
 
 impl Post {
@@ -73,7 +76,7 @@ pub fn post(channel: &ChannelAggregate, posting: Posting<'_>, moment: &Moment) -
         if !attachments.is_empty() {
             return Err(Refusal::field("attachmentIds", "a command takes no files"));
         }
-        return turns::carry_out(channel, command, &caller.user_id, moment);
+        return turns::carry_out(channel, command, post.turn, &caller.user_id, moment);
     }
     let summons = summons(&channel.channel, author);
     let mentions = mention::parse(&post.content);
@@ -81,7 +84,7 @@ pub fn post(channel: &ChannelAggregate, posting: Posting<'_>, moment: &Moment) -
     let turn = match (&channel.turn, author) {
         (Some(turn), Author::User(caller)) => {
             let mentioned = if summons { mentions.clone() } else { Vec::new() };
-            let input = Input::Message { author: caller.user_id.clone(), mentioned };
+            let input = Input::Message { author: caller.user_id.clone(), mentioned, turn: post.turn };
             Some(turn.after(&input, channel.channel.settings, moment).0)
         }
         (turn, _) => turn.clone(),

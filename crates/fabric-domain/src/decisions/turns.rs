@@ -7,27 +7,33 @@ use crate::model::{Ack, AckCause, Author, CommandOutcome, Message, PostOutcome, 
 use crate::rules::command::Command;
 use crate::rules::turn::{Effect, Input};
 
-/// `/no-reply` or `/force-proceed` by a participant.
-pub fn command(access: Access<'_>, command: Command, moment: &Moment) -> Result<Change, Refusal> {
+/// `/no-reply` or `/force-proceed` by a participant; where they name a `turn`, only while it is the current one.
+pub fn command(
+    access: Access<'_>,
+    command: Command,
+    turn: Option<u64>,
+    moment: &Moment,
+) -> Result<Change, Refusal> {
     access.require_participant()?;
     access.channel.require_turn()?;
     access.channel.require_open()?;
-    carry_out(access.channel, command, access.user, moment)
+    carry_out(access.channel, command, turn, access.user, moment)
 }
 
 /// A command by somebody who may give it, in an open channel.
 pub(super) fn carry_out(
     channel: &ChannelAggregate,
     command: Command,
+    turn: Option<u64>,
     by: &UserId,
     moment: &Moment,
 ) -> Result<Change, Refusal> {
-    let turn = channel.require_turn()?;
+    let record = channel.require_turn()?;
     let input = match command {
-        Command::NoReply => Input::NoReply { by: by.clone() },
-        Command::ForceProceed => Input::ForceProceed { by: by.clone() },
+        Command::NoReply => Input::NoReply { by: by.clone(), turn },
+        Command::ForceProceed => Input::ForceProceed { by: by.clone(), turn },
     };
-    let (next, effect) = turn.after(&input, channel.channel.settings, moment);
+    let (next, effect) = record.after(&input, channel.channel.settings, moment);
     let (change, outcome) = match effect {
         Effect::Rejected(reason) => (Change::default(), CommandOutcome::Rejected { reason }),
         Effect::Moved | Effect::Stayed => {

@@ -24,6 +24,14 @@ pub struct Page {
     pub has_more: bool,
 }
 
+/// What makes two posts the same request. Its words are stored, as a digest, for as long as keys are kept: what a
+/// later version adds stands at the end, and only where it is used, so that a retry over an upgrade is recognised.
+fn fingerprint(post: &Post) -> String {
+    let Post { content, reply_to, attachments, turn } = post;
+    let of_turn = turn.map(|turn| format!(" of turn {turn}")).unwrap_or_default();
+    format!("Post {{ content: {content:?}, reply_to: {reply_to:?}, attachments: {attachments:?} }}{of_turn}")
+}
+
 impl Guild {
     /// Posts a message, or carries out the command that its text is (spec/2 section 7, processing order).
     pub async fn post(
@@ -36,7 +44,8 @@ impl Guild {
         post.check(&self.limits)?;
         let slot = key.map(|key| {
             let target = if let Author::System { wakeup } = author { wakeup.as_ref() } else { None };
-            key.slot(author.id(), format!("POST /channels/{id}/messages"), &format!("{target:?}{post:?}"))
+            let asked = format!("{target:?}{}", fingerprint(&post));
+            key.slot(author.id(), format!("POST /channels/{id}/messages"), &asked)
         });
         let post = Post { content: self.translate_names(author, id, &post.content).await?, ..post };
         let scope = Scope {

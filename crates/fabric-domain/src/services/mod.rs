@@ -22,6 +22,7 @@ pub use idempotency::RequestKey;
 pub use members::MemberView;
 pub use messages::Page;
 pub use search::{Find, Hit, Hits};
+pub use turns::CommandRequest;
 
 use crate::decisions::{Access, Change, ChannelAggregate, Limits};
 use crate::model::{Caller, GuildId, Refusal, UserId};

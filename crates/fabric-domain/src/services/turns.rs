@@ -8,6 +8,15 @@ use crate::model::{Caller, ChannelId, CommandOutcome, PostOutcome, Refusal};
 use crate::ports::Scope;
 use crate::rules::command::Command;
 
+/// What somebody says with a command. With an idempotency key it is a part of what was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandRequest {
+    /// The turn that is meant; when it is no longer the current one the command is rejected (spec/2 section 7).
+    pub turn: Option<u64>,
+    /// Why, for the log.
+    pub reason: Option<String>,
+}
+
 impl Guild {
     /// What the next write is decided by besides the channel.
     pub(super) fn moment(&self) -> Moment {
@@ -20,24 +29,25 @@ impl Guild {
         self.readable(caller, id).await?.turn.ok_or(ServiceError::Refused(Refusal::NoTurns))
     }
 
-    /// `/no-reply` and `/force-proceed` as plain calls: exactly the intercepted commands. The reason is for
-    /// the log; with an idempotency key it is a part of what was asked.
+    /// `/no-reply` and `/force-proceed` as plain calls: exactly the intercepted commands.
     pub async fn command(
         &self,
         caller: &Caller,
         id: &ChannelId,
         command: Command,
-        reason: Option<&str>,
+        asked: CommandRequest,
         key: Option<RequestKey>,
     ) -> Result<CommandOutcome, ServiceError> {
+        let CommandRequest { turn, reason } = asked;
         let slot = key.map(|key| {
             let route = format!("POST /channels/{id}{}", command.as_str());
-            key.slot(caller.user_id.clone(), route, reason.unwrap_or_default())
+            let of_turn = turn.map(|turn| format!(" of turn {turn}")).unwrap_or_default();
+            key.slot(caller.user_id.clone(), route, &(reason.unwrap_or_default() + &of_turn))
         });
         let scope = Scope { idempotency: slot.clone(), ..Scope::channel(id) };
         let moment = self.moment();
         let change = self.change(caller, scope, move |access| {
-            once(access.channel, slot.as_ref(), || turns::command(access, command, &moment))
+            once(access.channel, slot.as_ref(), || turns::command(access, command, turn, &moment))
         });
         match change.await?.outcome {
             Some(PostOutcome::Command(outcome)) => Ok(outcome),

@@ -31,14 +31,14 @@ pub(super) async fn post(
     channel: web::Path<ChannelId>,
     body: Body<PostMessage>,
 ) -> Result<HttpResponse, HttpFailure> {
-    let PostMessage { content, reply_to, wakeup_user_id, attachment_ids: attachments } = body.0;
+    let PostMessage { content, reply_to, turn, wakeup_user_id, attachment_ids: attachments } = body.0;
     let author = match author {
         // Only the guild itself may choose whom to wake.
         Author::System { .. } => Author::System { wakeup: wakeup_user_id },
         user @ Author::User(_) => user,
     };
     let key = idempotency_key(&request)?;
-    let post = Post { content, reply_to, attachments };
+    let post = Post { content, reply_to, attachments, turn };
     let outcome = guild.post(&author, &channel, post, key).await?;
     let answer = PostAnswer::from(outcome);
     let mut response = match &answer {

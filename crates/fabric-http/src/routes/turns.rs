@@ -1,9 +1,10 @@
 //! Whose turn it is, and the two commands as plain calls.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use fabric_api::guild::{CommandAnswer, PassTurn, TurnView};
+use fabric_api::guild::{CommandAnswer, TurnCommand, TurnView};
 use fabric_domain::model::ChannelId;
 use fabric_domain::rules::command::Command;
+use fabric_domain::services::CommandRequest;
 
 use crate::auth::GuildUser;
 use crate::body::Body;
@@ -19,20 +20,18 @@ pub(super) async fn pass(
     request: HttpRequest,
     user: GuildUser,
     channel: web::Path<ChannelId>,
-    body: Body<PassTurn>,
+    body: Body<TurnCommand>,
 ) -> Result<HttpResponse, HttpFailure> {
-    if let Some(reason) = &body.0.reason {
-        tracing::info!(channel = %channel, user = %user.caller.user_id, reason, "passed");
-    }
-    command(&request, &user, &channel, Command::NoReply, body.0.reason.as_deref()).await
+    command(&request, &user, &channel, Command::NoReply, body.0).await
 }
 
 pub(super) async fn force_proceed(
     request: HttpRequest,
     user: GuildUser,
     channel: web::Path<ChannelId>,
+    body: Body<TurnCommand>,
 ) -> Result<HttpResponse, HttpFailure> {
-    command(&request, &user, &channel, Command::ForceProceed, None).await
+    command(&request, &user, &channel, Command::ForceProceed, body.0).await
 }
 
 async fn command(
@@ -40,9 +39,10 @@ async fn command(
     user: &GuildUser,
     channel: &ChannelId,
     command: Command,
-    reason: Option<&str>,
+    TurnCommand { turn, reason }: TurnCommand,
 ) -> Result<HttpResponse, HttpFailure> {
     let key = idempotency_key(request)?;
-    let outcome = user.guild.command(&user.caller, channel, command, reason, key).await?;
+    let asked = CommandRequest { turn, reason };
+    let outcome = user.guild.command(&user.caller, channel, command, asked, key).await?;
     Ok(HttpResponse::Accepted().json(CommandAnswer::from(outcome)))
 }

@@ -7,6 +7,7 @@ use fabric_domain::model::{Author, XType};
 use fabric_domain::ports::{Reader, Search, SearchStore, SeqRange};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::search::Query;
+use fabric_domain::services::CommandRequest;
 use fabric_store_seaorm::{SqlStore, migrate};
 use fabric_testkit::{Recorder, TestGuild};
 use sea_orm::{ConnectionTrait, DbBackend};
@@ -31,7 +32,7 @@ async fn fill(fresh: &Fresh) -> Arc<SqlStore> {
         let post = Post::text(content);
         guild.guild.post(&Author::User(alice.clone()), &id, post, None).await.unwrap();
     }
-    guild.guild.command(&alice, &id, Command::ForceProceed, None, None).await.unwrap();
+    guild.guild.command(&alice, &id, Command::ForceProceed, CommandRequest::default(), None).await.unwrap();
     let messages = guild.guild.messages(&alice, &id, SeqRange::default(), 10).await.unwrap().messages;
     guild.guild.edit(&alice, &id, &messages[0].id, "another wörd".to_owned()).await.unwrap();
     guild.guild.delete(&alice, &id, &messages[1].id).await.unwrap();

@@ -10,7 +10,7 @@ use fabric_domain::ports::{Reader, Search, SeqRange, SettledWakes, Store};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::search::Query;
 use fabric_domain::rules::turn::Seat;
-use fabric_domain::services::{Find, RequestKey};
+use fabric_domain::services::{CommandRequest, Find, RequestKey};
 use fabric_testkit::{Recorder, TestGuild};
 
 /// `a` and `A`, and `b` and `b `, are four users.
@@ -189,7 +189,10 @@ impl Side {
             19..=21 => {
                 let command = if self.dice.roll(3) == 0 { Command::ForceProceed } else { Command::NoReply };
                 let key = (self.dice.roll(3) == 0).then(|| RequestKey::parse("k").unwrap());
-                format!("{:?}", self.guild.guild.command(&caller, &id, command, None, key).await)
+                format!(
+                    "{:?}",
+                    self.guild.guild.command(&caller, &id, command, CommandRequest::default(), key).await
+                )
             }
             22 => {
                 let mut bound = || (self.dice.roll(2) == 0).then(|| Seq(self.dice.roll(20) as u64));

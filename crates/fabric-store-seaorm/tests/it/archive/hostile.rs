@@ -108,7 +108,7 @@ const SPOILS: &[Spoil] = &[
     }, DAMAGED, "manifest.json"),
     ("a huge manifest", |it| fs::write(it.folder.join("manifest.json"), " ".repeat(2_000_000)).unwrap(), DAMAGED, "larger than"),
     ("something else", |it| it.change_manifest(|m| m["format"] = json!("backup")), DAMAGED, "backup"),
-    ("version 2", |it| it.change_manifest(|m| m["version"] = json!(2)), "archive_too_new", "version 2"),
+    ("version 3", |it| it.change_manifest(|m| m["version"] = json!(3)), "archive_too_new", "version 3"),
     ("version 0", |it| it.change_manifest(|m| m["version"] = json!(0)), DAMAGED, "version 0"),
     ("an unknown part", |it| it.change_manifest(|m| {
         m["parts"]["polls"] = m["parts"]["channels"].clone();

@@ -4,6 +4,7 @@ use super::*;
 use fabric_domain::model::{AckCause, CommandOutcome};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::turn::Seat;
+use fabric_domain::services::CommandRequest;
 
 async fn active(guild: &TestGuild, id: &ChannelId) -> Option<String> {
     let turn = guild.guild.turn(&guild.human("alice"), id).await.unwrap();
@@ -16,7 +17,11 @@ async fn an_accepted_command_is_answered_with_an_ack_that_wakes_the_next_speaker
     let id = channel(&guild, XType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     published(&guild);
-    let outcome = guild.guild.command(&guild.human("bob"), &id, Command::NoReply, None, None).await.unwrap();
+    let outcome = guild
+        .guild
+        .command(&guild.human("bob"), &id, Command::NoReply, CommandRequest::default(), None)
+        .await
+        .unwrap();
     let CommandOutcome::Accepted { ack } = outcome else { panic!("{outcome:?}") };
     let (message, plan) = published(&guild).remove(0);
     assert_eq!(message, *ack);
