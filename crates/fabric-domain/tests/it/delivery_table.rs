@@ -205,7 +205,7 @@ fn by(name: &str) -> Author {
 /// A turn in which this member of the order is the active speaker.
 fn speaking(name: &str) -> TurnState {
     let mut state = TurnState::new([name.into(), UserId::from("other")], []);
-    state.apply(&Input::ForceProceed { by: "other".into() }, Seed(0));
+    state.apply(&Input::ForceProceed { by: "other".into(), turn: None }, Seed(0));
     assert_eq!(state.active(), Some(&name.into()));
     state
 }
@@ -216,7 +216,10 @@ const TURNS: [XType; 2] = [XType::Discuss, XType::Work];
 fn with_turns_the_mentioned_speaker_is_woken_as_mentioned_and_an_idle_channel_wakes_nobody() {
     let mut in_frame = speaking("plain");
     in_frame.apply(&Input::MemberAdded { user: "named".into(), seat: Seat::Order }, Seed(0));
-    in_frame.apply(&Input::Message { author: "other".into(), mentioned: vec!["named".into()] }, Seed(0));
+    in_frame.apply(
+        &Input::Message { author: "other".into(), mentioned: vec!["named".into()], turn: None },
+        Seed(0),
+    );
     let idle = TurnState::new(["plain".into(), "named".into()], []);
     for x_type in TURNS {
         for (turn, is_ack, author, expected) in [

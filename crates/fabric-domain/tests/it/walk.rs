@@ -1,8 +1,13 @@
-//! Random walks through the states of a turn: every input, in any order, from anybody.
+//! Random walks through the states of a turn: every input, in any order, from anybody, meaning any turn.
+
+use std::ops::RangeInclusive;
 
 use fabric_domain::model::UserId;
 use fabric_domain::rules::turn::{Effect, Input, Seat, Seed, TurnState};
 use proptest::prelude::*;
+
+/// Inputs of a walk, where nothing else is asked for.
+pub(crate) const USUAL: RangeInclusive<usize> = 1..=80;
 
 /// Users `a` to `i`; who of them is a member changes along the way.
 const USERS: u8 = 9;
@@ -24,9 +29,9 @@ pub(crate) struct Move {
 
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    Message(Who, Vec<Who>),
-    NoReply(Who),
-    ForceProceed(Who),
+    Message(Who, Vec<Who>, Meant),
+    NoReply(Who, Meant),
+    ForceProceed(Who, Meant),
     /// A turn this far from the current one.
     Timeout(i64),
     Add(Who, Seat),
@@ -35,14 +40,20 @@ pub(crate) enum What {
     ToOrder(Who),
 }
 
+/// The turn that somebody names: this far from the current one; or they name none.
+pub(crate) type Meant = Option<i64>;
+
 /// A user by name, or by the part they play in the state at hand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Who {
     User(u8),
     Active,
     Root,
-    /// Who last did something in this round.
-    Latest,
+    /// Whom the top frame interrupted.
+    Interrupted,
+    LastAuthor,
+    /// Who declined last.
+    Declined,
 }
 
 /// One step of a walk.
@@ -62,13 +73,24 @@ pub(crate) fn everybody() -> impl Iterator<Item = UserId> {
     (0..USERS).map(user)
 }
 
+/// The speaker whom the top frame interrupted: the entry below it, or else the root speaker.
+pub(crate) fn interrupted(state: &TurnState) -> Option<&UserId> {
+    match state.frames() {
+        [] => None,
+        [_] => state.cursor(),
+        [.., below, _] => below.queue().get(below.position()),
+    }
+}
+
 impl Who {
     fn in_state(self, state: &TurnState) -> UserId {
         let by_part = match self {
             Self::User(index) => Some(user(index)),
             Self::Active => state.active().cloned(),
             Self::Root => state.cursor().cloned(),
-            Self::Latest => state.round().last().map(|event| event.user.clone()),
+            Self::Interrupted => interrupted(state).cloned(),
+            Self::LastAuthor => state.last_author().cloned(),
+            Self::Declined => state.declined().last().cloned(),
         };
         by_part.unwrap_or_else(|| user(0))
     }
@@ -76,13 +98,17 @@ impl Who {
 
 impl What {
     pub(crate) fn in_state(&self, state: &TurnState) -> Input {
+        let named = |meant: &Meant| meant.map(|off| state.turn().wrapping_add_signed(off));
         match self {
-            Self::Message(author, mentioned) => Input::Message {
+            Self::Message(author, mentioned, meant) => Input::Message {
                 author: author.in_state(state),
                 mentioned: mentioned.iter().map(|who| who.in_state(state)).collect(),
+                turn: named(meant),
             },
-            Self::NoReply(by) => Input::NoReply { by: by.in_state(state) },
-            Self::ForceProceed(by) => Input::ForceProceed { by: by.in_state(state) },
+            Self::NoReply(by, meant) => Input::NoReply { by: by.in_state(state), turn: named(meant) },
+            Self::ForceProceed(by, meant) => {
+                Input::ForceProceed { by: by.in_state(state), turn: named(meant) }
+            }
             Self::Timeout(off) => Input::Timeout { turn: state.turn().wrapping_add_signed(*off) },
             Self::Add(who, seat) => Input::MemberAdded { user: who.in_state(state), seat: *seat },
             Self::Remove(who) => Input::MemberRemoved { user: who.in_state(state) },
@@ -110,12 +136,13 @@ impl Script {
     }
 }
 
-pub(crate) fn scripts(length: usize) -> impl Strategy<Value = Script> {
+/// Scripts of so many inputs.
+pub(crate) fn scripts(length: RangeInclusive<usize>) -> impl Strategy<Value = Script> {
     let seat = prop_oneof![3 => Just(Some(Seat::Order)), 2 => Just(Some(Seat::Bypass)), 3 => Just(None)];
     let seats = proptest::collection::vec(seat, usize::from(USERS));
     let moves = prop_oneof![
-        4 => proptest::collection::vec(moves(), 1..=length),
-        1 => proptest::collection::vec(quiet_moves(), 1..=length),
+        4 => proptest::collection::vec(moves(), length.clone()),
+        1 => proptest::collection::vec(quiet_moves(), length),
     ];
     (seats, moves).prop_map(|(seats, moves)| {
         let seated = |wanted| {
@@ -126,14 +153,17 @@ pub(crate) fn scripts(length: usize) -> impl Strategy<Value = Script> {
     })
 }
 
-/// Much is passed here and little said, while members change their seats: rounds get long.
+/// Much is passed here and little said, while members change their seats: many decline in a row.
 fn quiet_moves() -> impl Strategy<Value = Move> {
+    let mentions = prop_oneof![2 => Just(Vec::new()), 1 => proptest::collection::vec(who(), 1..=6)];
     let what = prop_oneof![
-        5 => who().prop_map(What::ForceProceed),
-        2 => Just(What::NoReply(Who::Active)),
-        1 => who().prop_map(|author| What::Message(author, Vec::new())),
-        3 => Just(What::ToBypass(Who::Latest)),
-        3 => who().prop_map(What::ToOrder),
+        3 => who().prop_map(|by| What::ForceProceed(by, None)),
+        8 => Just(What::NoReply(Who::Active, None)),
+        2 => (who(), mentions).prop_map(|(author, mentioned)| What::Message(author, mentioned, None)),
+        1 => prop_oneof![Just(Who::Declined), Just(Who::Root)].prop_map(What::ToBypass),
+        2 => who().prop_map(What::ToOrder),
+        2 => prop_oneof![Just(Who::Declined), Just(Who::Active)].prop_map(What::Remove),
+        2 => (who(), Just(Seat::Order)).prop_map(|(who, seat)| What::Add(who, seat)),
     ];
     (what, any::<u64>()).prop_map(|(what, seed)| Move { what, seed: Seed(seed) })
 }
@@ -144,9 +174,10 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => proptest::collection::vec(who(), 1..=6),
     ];
     let what = prop_oneof![
-        10 => (who(), mentions).prop_map(|(author, mentioned)| What::Message(author, mentioned)),
-        6 => who().prop_map(What::NoReply),
-        3 => who().prop_map(What::ForceProceed),
+        10 => (who(), mentions, meant())
+            .prop_map(|(author, mentioned, meant)| What::Message(author, mentioned, meant)),
+        6 => (who(), meant()).prop_map(|(by, meant)| What::NoReply(by, meant)),
+        3 => (who(), meant()).prop_map(|(by, meant)| What::ForceProceed(by, meant)),
         3 => prop_oneof![3 => Just(0), 1 => -3_i64..=3].prop_map(What::Timeout),
         2 => (who(), prop_oneof![3 => Just(Seat::Order), 1 => Just(Seat::Bypass)])
             .prop_map(|(who, seat)| What::Add(who, seat)),
@@ -157,11 +188,18 @@ fn moves() -> impl Strategy<Value = Move> {
     (what, any::<u64>()).prop_map(|(what, seed)| Move { what, seed: Seed(seed) })
 }
 
+/// Mostly no turn or the current one; now and then an earlier or a later one.
+fn meant() -> impl Strategy<Value = Meant> {
+    prop_oneof![5 => Just(None), 4 => Just(Some(0)), 1 => (-3_i64..=3).prop_map(Some)]
+}
+
 fn who() -> impl Strategy<Value = Who> {
     prop_oneof![
         5 => (0..USERS).prop_map(Who::User),
-        4 => Just(Who::Active),
+        5 => Just(Who::Active),
         1 => Just(Who::Root),
-        2 => Just(Who::Latest),
+        1 => Just(Who::Interrupted),
+        1 => Just(Who::LastAuthor),
+        1 => Just(Who::Declined),
     ]
 }

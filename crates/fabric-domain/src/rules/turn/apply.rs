@@ -97,7 +97,9 @@ impl TurnState {
             Input::MovedToBypass { user } => self.moved_to_bypass(user, dice),
             Input::MovedToOrder { user } => self.moved_to_order(user),
         };
-        if effect == Effect::Moved && !self.is_idle() {
+        if self.is_idle() {
+            self.rest();
+        } else if effect == Effect::Moved {
             self.turn += 1;
         }
         effect

@@ -51,11 +51,7 @@ impl TurnState {
     fn message_when_idle(&mut self, summons: Vec<UserId>) -> Effect {
         self.set_cursor(self.first_unasked());
         self.push_frame(summons);
-        if self.is_idle() {
-            self.pause();
-            return Effect::Stayed;
-        }
-        Effect::Moved
+        if self.is_idle() { Effect::Stayed } else { Effect::Moved }
     }
 
     /// Case 2: the author's own place is used up, unless they hand over to the mentioned first: then it is

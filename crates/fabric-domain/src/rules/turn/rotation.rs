@@ -74,13 +74,10 @@ impl TurnState {
     }
 
     /// Frames may be all there was: the channel was idle before, or the root speaker left meanwhile. Once
-    /// they are spent the rotation goes to the first who was not asked yet.
+    /// they are spent the rotation goes to the first who was not asked yet, if there is one.
     pub(super) fn resume_rotation(&mut self) {
         if self.frames.is_empty() && self.cursor.is_none() {
-            match self.first_unasked() {
-                Some(first) => self.set_cursor(Some(first)),
-                None => self.pause(),
-            }
+            self.set_cursor(self.first_unasked());
         }
     }
 
@@ -101,10 +98,11 @@ impl TurnState {
     }
 
     /// Who declined goes to the end; the others are shuffled, but the last author does not begin. When
-    /// everybody was asked, silence means consent.
+    /// everybody was asked, silence means consent: nobody has the root's turn, and once open frames are
+    /// finished the channel is idle.
     fn end_round(&mut self, dice: &mut Dice) {
         if self.first_unasked().is_none() {
-            self.pause();
+            self.set_cursor(None);
             return;
         }
         let (seated, declined): (HashSet<_>, HashSet<_>) =
@@ -117,14 +115,11 @@ impl TurnState {
         self.set_cursor(self.order.first().cloned());
     }
 
-    /// Nobody has the root's turn. Open frames, if any, are finished first; without them the channel is
-    /// idle, and the next message or /force-proceed starts again.
-    pub(super) fn pause(&mut self) {
-        self.set_cursor(None);
-        if self.frames.is_empty() {
-            self.last_author = None;
-            self.declined.clear();
-        }
+    /// Pause: an idle channel remembers no conversation. The next message, or /force-proceed, starts again.
+    pub(super) fn rest(&mut self) {
+        self.last_author = None;
+        self.declined.clear();
+        self.summoned.clear();
     }
 
     /// Who was summoned is counted for one root place.

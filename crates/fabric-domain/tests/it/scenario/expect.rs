@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fabric_domain::model::{Rejection, UserId, WakeReason};
-use fabric_domain::rules::turn::{Act, TurnState};
+use fabric_domain::rules::turn::TurnState;
 
-use super::parse::Cast;
+use super::parse::{Cast, number};
 
 type Parsed<T> = Result<T, String>;
 
@@ -135,9 +135,10 @@ pub(super) enum StateExpected {
     Root(Option<UserId>),
     Order(OrderExpected),
     Bypass(Vec<UserId>),
-    Round(Vec<(UserId, Act)>),
     Frames(Vec<(Vec<UserId>, usize)>),
-    Streak(u32),
+    LastAuthor(Option<UserId>),
+    Declined(Vec<UserId>),
+    Summoned(BTreeMap<UserId, u8>),
     Turn(u64),
 }
 
@@ -158,16 +159,16 @@ impl StateExpected {
             field.split_once(':').ok_or_else(|| format!("{field:?} is no field of a state"))?;
         let value = value.trim();
         let nobody = |text| if text == "nobody" { Ok(None) } else { cast.user(text).map(Some) };
-        let number = |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is no number"));
         match key {
             "active" => nobody(value).map(Self::Active),
             "root" => nobody(value).map(Self::Root),
             "order" => cast.order(none_is_empty(value)).map(Self::Order),
             "bypass" => cast.users(none_is_empty(value)).map(Self::Bypass),
-            "round" => round(cast, none_is_empty(value)).map(Self::Round),
             "frames" => frames(cast, none_is_empty(value)).map(Self::Frames),
-            "streak" => number(value).map(Self::Streak),
-            "turn" => number(value).map(|turn| Self::Turn(turn.into())),
+            "last author" => nobody(value).map(Self::LastAuthor),
+            "declined" => cast.users(none_is_empty(value)).map(Self::Declined),
+            "summoned" => summoned(cast, none_is_empty(value)).map(Self::Summoned),
+            "turn" => number(value).map(Self::Turn),
             _ => Err(format!("a state has no {key:?}")),
         }
     }
@@ -178,17 +179,14 @@ impl StateExpected {
             Self::Root(user) => user.as_ref() == state.cursor(),
             Self::Order(order) => order.is_met_by(state.order()),
             Self::Bypass(users) => users == state.bypass(),
-            Self::Round(events) => state
-                .round()
-                .iter()
-                .map(|event| (&event.user, event.act))
-                .eq(events.iter().map(|(u, a)| (u, *a))),
             Self::Frames(frames) => state
                 .frames()
                 .iter()
                 .map(|frame| (frame.queue(), frame.position()))
                 .eq(frames.iter().map(|(queue, position)| (&queue[..], *position))),
-            Self::Streak(streak) => *streak == state.pass_streak(),
+            Self::LastAuthor(user) => user.as_ref() == state.last_author(),
+            Self::Declined(users) => users == state.declined(),
+            Self::Summoned(times) => times == state.summoned(),
             Self::Turn(turn) => *turn == state.turn(),
         }
     }
@@ -209,14 +207,13 @@ fn none_is_empty(text: &str) -> &str {
     if text == "none" { "" } else { text }
 }
 
-/// `alice spoke, bob passed`.
-fn round(cast: &Cast, text: &str) -> Parsed<Vec<(UserId, Act)>> {
-    let event = |text: &str| match text.trim().split_once(' ') {
-        Some((name, "spoke")) => Ok((cast.user(name)?, Act::Spoke)),
-        Some((name, "passed")) => Ok((cast.user(name)?, Act::Passed)),
-        _ => Err(format!("{text:?} is no event of a round")),
+/// `alice 1, bob 2`.
+fn summoned(cast: &Cast, text: &str) -> Parsed<BTreeMap<UserId, u8>> {
+    let count = |text: &str| {
+        let (name, times) = text.trim().split_once(' ').ok_or_else(|| format!("{text:?}: how often?"))?;
+        Ok((cast.user(name)?, number(times)?))
     };
-    if text.is_empty() { Ok(Vec::new()) } else { text.split(',').map(event).collect() }
+    if text.is_empty() { Ok(BTreeMap::new()) } else { text.split(',').map(count).collect() }
 }
 
 /// `[alice bob*] [carol*]`: the bottom-most first, the star at the position.

@@ -46,6 +46,7 @@ scenario_files! {
     s5_rounds,
     s6_sub_frames,
     s7_commands,
+    s7_named_turns,
 }
 
 #[test]
@@ -96,7 +97,8 @@ const CONVERSATION: &str = "
 ## A title
 channel discuss: alice bob carol | bypass: dave
 alice: hello <@dave> => wake dave (mention)
-state: active: dave | root: bob | frames: [dave*] | round: none | order: alice bob carol
+state: active: dave | root: bob | frames: [dave*] | declined: none | order: alice bob carol
+state: last author: alice | summoned: dave 1
 stored: hello <@dave>
 mentions: dave
 carol: /no-reply => rejected not_current_speaker
@@ -120,16 +122,19 @@ fn a_wrong_expectation_is_reported_with_what_came_instead() {
         ("root: bob", "root: nobody", "expected: root: nobody"),
         ("[dave*]", "[dave bob*]", "frames: [dave*]"),
         ("frames: [dave*]", "frames: none", "frames: [dave*]"),
-        ("round: none", "round: alice spoke", "round: none"),
+        ("declined: none", "declined: alice", "declined: none"),
         ("order: alice bob carol", "order: alice carol bob", "order: alice bob carol"),
         ("order: alice bob carol", "order: {alice bob} (first not bob)", "order: alice bob carol"),
         ("order: alice bob carol", "order: {alice bob} carol (first not alice)", "order: alice bob carol"),
-        ("round: none", "streak: 1", "streak: 0"),
-        ("round: none", "turn: 2", "turn: 1"),
-        ("round: none", "bypass: none", "bypass: dave"),
+        ("declined: none", "turn: 2", "turn: 1"),
+        ("declined: none", "bypass: none", "bypass: dave"),
+        ("last author: alice", "last author: nobody", "last author: alice"),
+        ("summoned: dave 1", "summoned: dave 2", "summoned: dave 1"),
+        ("summoned: dave 1", "summoned: none", "summoned: dave 1"),
         ("stored: hello <@dave>", "stored: hello", "got: hello <@dave>"),
         ("mentions: dave", "mentions: none", "got: dave"),
         ("rejected not_current_speaker", "rejected other", "got: rejected not_current_speaker"),
+        ("carol: /no-reply", "carol (turn 2): /no-reply", "got: rejected turn_over"),
         ("turn bob (turn)", "stays", "got: turn bob (turn)"),
         ("turn bob (turn)", "turn bob (mention)", "got: turn bob (turn)"),
     ] {
@@ -166,8 +171,14 @@ fn what_is_not_understood_is_an_error() {
         ("active: dave", "active: eve"),
         ("[dave*]", "[dave]"),
         ("[dave*]", "dave*"),
-        ("round: none", "round: alice sang"),
-        ("round: none", "streak: few"),
+        ("declined: none", "declined: nobody"),
+        ("declined: none", "turn: few"),
+        ("last author: alice", "last author: eve"),
+        ("summoned: dave 1", "summoned: dave"),
+        ("summoned: dave 1", "summoned: dave few"),
+        ("carol: /no-reply", "carol (turn x): /no-reply"),
+        ("carol: /no-reply", "carol (turn 1: /no-reply"),
+        ("carol: /no-reply", "eve (turn 1): /no-reply"),
         ("order: alice bob carol", "order: {alice bob carol"),
         ("order: alice bob carol", "order: alice bob carol (first not bob)"),
         ("mentions: dave", "mention: dave"),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use fabric_domain::model::UserId;
-use fabric_domain::rules::turn::{Act, TurnState};
+use fabric_domain::rules::turn::TurnState;
 
 use super::expect::Outcome;
 
@@ -44,10 +44,8 @@ impl Display for Told<'_> {
             None => f.write_str("idle")?,
         }
         let root = state.cursor().map_or("nobody", UserId::as_str);
-        let events = state.round().iter().map(|event| {
-            let act = if event.act == Act::Spoke { "spoke" } else { "passed" };
-            format!("{} {act}", event.user)
-        });
+        let last_author = state.last_author().map_or("nobody", UserId::as_str);
+        let summoned = state.summoned().iter().map(|(user, times)| format!("{user} {times}"));
         let frames = state.frames().iter().map(|frame| {
             let entries = frame.queue().iter().enumerate();
             let entries =
@@ -56,12 +54,13 @@ impl Display for Told<'_> {
         });
         write!(
             f,
-            " | root: {root} | order: {} | bypass: {} | round: {} | frames: {} | streak: {} | turn: {}",
+            " | root: {root} | order: {} | bypass: {} | frames: {} | last author: {last_author} | declined: {} \
+             | summoned: {} | turn: {}",
             or_none(names(state.order())),
             or_none(names(state.bypass())),
-            or_none(events.collect::<Vec<_>>().join(", ")),
             or_none(frames.collect::<Vec<_>>().join(" ")),
-            state.pass_streak(),
+            or_none(names(state.declined())),
+            or_none(summoned.collect::<Vec<_>>().join(", ")),
             state.turn(),
         )
     }

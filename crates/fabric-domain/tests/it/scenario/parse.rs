@@ -62,7 +62,7 @@ pub(super) enum What {
 
 #[derive(Debug)]
 pub(super) enum Deed {
-    Post { author: Name, text: String },
+    Post { author: Name, text: String, turn: Option<u64> },
     SystemPost { wakeup: Option<UserId>, text: String },
     Timeout { turn: Option<u64> },
     Joins(Name, Seat),
@@ -162,6 +162,10 @@ fn content(text: &str) -> String {
     text.strip_prefix(' ').unwrap_or(text).replace('⏎', "\n")
 }
 
+pub(super) fn number<N: FromStr>(text: &str) -> Parsed<N> {
+    text.parse().map_err(|_| format!("{text:?} is no number"))
+}
+
 fn key_value(part: &str) -> Parsed<(&str, &str)> {
     let (key, value) = part.split_once(':').ok_or_else(|| format!("no ':' in {part:?}"))?;
     Ok((key.trim(), value.trim()))
@@ -205,13 +209,20 @@ impl Cast {
         }
     }
 
+    /// `alice`, or `alice (turn 3)` who names the turn that they mean.
+    fn author(&self, text: &str) -> Parsed<(Name, Option<u64>)> {
+        let Some((name, turn)) = text.split_once(" (turn ") else { return Ok((self.name(text)?, None)) };
+        let turn = turn.strip_suffix(')').ok_or("NAME (turn NUMBER): TEXT")?;
+        Ok((self.name(name)?, Some(number(turn)?)))
+    }
+
     fn line(&self, line: &str) -> Parsed<What> {
         if let Some((deed, expected)) = line.rsplit_once("=>") {
             let deed = self.deed(deed.trim())?;
             return Ok(What::Step(deed, Expected::parse(self, expected.trim())?));
         }
         if let Some(seed) = line.strip_prefix("seed ") {
-            return Ok(What::Seed(seed.trim().parse().map_err(|_| format!("{seed:?} is no number"))?));
+            return Ok(What::Seed(number(seed.trim())?));
         }
         if let Some(known) = line.strip_prefix("center knows ") {
             let (name, id) = known.split_once(" as ").ok_or("center knows NAME as ID")?;
@@ -250,16 +261,17 @@ impl Cast {
                     let target = target.strip_prefix(" for ").ok_or("system for NAME: TEXT")?;
                     Deed::SystemPost { wakeup: Some(self.user(target)?), text }
                 }
-                None => Deed::Post { author: self.name(author)?, text },
+                None => {
+                    let (author, turn) = self.author(author)?;
+                    Deed::Post { author, text, turn }
+                }
             });
         }
         if deed == "timeout" {
             return Ok(Deed::Timeout { turn: None });
         }
         if let Some(turn) = deed.strip_prefix("timeout of turn ") {
-            return Ok(Deed::Timeout {
-                turn: Some(turn.parse().map_err(|_| format!("{turn:?} is no number"))?),
-            });
+            return Ok(Deed::Timeout { turn: Some(number(turn)?) });
         }
         let (name, verb) = deed.split_once(' ').ok_or("not understood")?;
         let name = self.name(name)?;

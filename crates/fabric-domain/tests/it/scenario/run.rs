@@ -96,9 +96,9 @@ impl<'a> Stage<'a> {
 
     fn act(&mut self, deed: &Deed) -> Result<Outcome, String> {
         Ok(match deed {
-            Deed::Post { author, text } => {
+            Deed::Post { author, text, turn } => {
                 let author = self.resolve(author)?;
-                self.post(author, text)
+                self.post(author, text, *turn)
             }
             Deed::SystemPost { wakeup, text } => {
                 let text = mention::translate_names(text, |name| self.center.get(name));
@@ -133,17 +133,18 @@ impl<'a> Stage<'a> {
     }
 
     /// The processing order of a post (section 7): translate names, intercept, move the turn, deliver.
-    fn post(&mut self, author: UserId, text: &str) -> Outcome {
+    fn post(&mut self, author: UserId, text: &str, turn: Option<u64>) -> Outcome {
         let text = mention::translate_names(text, |name| self.center.get(name));
         let Some(command) = Command::intercept(self.setup.x_type, &text) else {
             if self.turn.is_some() {
-                self.apply(&Input::Message { author: author.clone(), mentioned: mention::parse(&text) });
+                let mentioned = mention::parse(&text);
+                self.apply(&Input::Message { author: author.clone(), mentioned, turn });
             }
             return self.send(&Author::User(Caller { user_id: author, kind: UserKind::Human }), text, false);
         };
         let effect = match command {
-            Command::NoReply => self.apply(&Input::NoReply { by: author }),
-            Command::ForceProceed => self.apply(&Input::ForceProceed { by: author }),
+            Command::NoReply => self.apply(&Input::NoReply { by: author, turn }),
+            Command::ForceProceed => self.apply(&Input::ForceProceed { by: author, turn }),
         };
         if let Effect::Rejected(rejection) = effect { Outcome::Rejected(rejection) } else { self.ack() }
     }
