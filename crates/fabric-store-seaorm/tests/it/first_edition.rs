@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fabric_domain::model::{TurnRecord, UserId};
+use fabric_domain::decisions::TurnRecord;
+use fabric_domain::model::UserId;
 use fabric_domain::ports::ChannelStore;
 use fabric_store_seaorm::archive::{self, ImportOptions};
 use fabric_store_seaorm::{SqlStore, migrate};
