@@ -305,6 +305,48 @@ test("a late message of a speaker who was skipped is delivered like a queue jump
   assert.equal((await alice.turn(room.channel)).activeSpeaker, second.id);
 });
 
+test("a late answer that names its turn uses up nobody's place, and commands for it answer turn_over", async () => {
+  const room = await discuss();
+  const { channel } = room;
+  const { first, second } = await begin(room);
+  const { turn } = await alice.turn(channel);
+  await alice.act(channel, "turn/force-proceed", { turn });
+  await room.wakes(await second.post(channel, `${first}, are you there?`), first, "mention");
+  const late = expectStatus(await first.ask("POST", `/channels/${channel.id}/messages`, { content: "sorry", turn }), 201);
+  await room.wakes(late, undefined);
+  assert.equal((await alice.turn(channel)).activeSpeaker, first.id);
+  for (const what of ["turn/pass", "turn/force-proceed"]) {
+    const over = expectStatus(await first.act(channel, what, { turn }), 202);
+    assert.deepEqual(over, { accepted: false, reason: "turn_over" });
+  }
+  const typed = await first.ask("POST", `/channels/${channel.id}/messages`, { content: "/no-reply", turn });
+  assert.deepEqual(expectStatus(typed, 202), { accepted: false, reason: "turn_over" });
+  const now = (await alice.turn(channel)).turn;
+  const passed = expectStatus(await first.act(channel, "turn/pass", { turn: now }), 202);
+  assert.equal(passed.accepted, true);
+});
+
+test("over a socket, too: turn.pass and turn.force_proceed, and message.post with its turn", async () => {
+  const room = await discuss();
+  const { channel } = room;
+  const { first, second } = await begin(room);
+  const { turn } = await alice.turn(channel);
+  const ask = (who, name, payload) => room.of(who).ask(name, { channelId: channel.id, ...payload });
+  assert.deepEqual(await ask(second, "turn.pass", { turn }), { accepted: false, reason: "not_current_speaker" });
+  const passed = await ask(first, "turn.pass", { turn, reason: "nothing to add" });
+  assert.equal(passed.accepted, true);
+  await room.wakes(passed.ack, second);
+  assert.deepEqual(await ask(alice, "turn.force_proceed", { turn }), { accepted: false, reason: "turn_over" });
+  const late = await ask(first, "message.post", { content: "after all", turn });
+  await room.wakes(late, second);
+  const forced = await ask(alice, "turn.force_proceed", { turn: turn + 1 });
+  assert.equal(forced.accepted, true);
+  for (const bad of [-1, 1.5, "1", 2 ** 53]) {
+    const refused = await ask(first, "turn.pass", { turn: bad });
+    assert.deepEqual([refused.statusCode, refused.details?.map(({ field }) => field)], [400, ["turn"]], `${bad}`);
+  }
+});
+
 test("the calls turn/pass and turn/force-proceed do what the commands do", async () => {
   const room = await discuss();
   const { first, second } = await begin(room);

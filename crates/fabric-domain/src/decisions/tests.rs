@@ -92,7 +92,7 @@ fn a_typed_command_and_a_called_one_do_the_same() {
     let mut room = Room::new(XType::Discuss);
     room.post("alice", "hello", 1_000);
     let bob = user("bob");
-    let called = turns::command(room.access(&bob, &user("root")), Command::NoReply, &moment(2_000));
+    let called = turns::command(room.access(&bob, &user("root")), Command::NoReply, None, &moment(2_000));
     let typed = room.try_post(&person("bob"), &Post::text("/no-reply nothing to add"), 2_000);
     assert_eq!(called, typed);
     let outcome = typed.expect("accepted").outcome;
@@ -170,7 +170,7 @@ fn who_may_decide_what() {
         ("change a seat", |access| members::set_seat(access, &"bob".into(), Seat::Bypass, &moment(1))),
         ("close", |access| channels::close(access)),
         ("reopen", |access| channels::reopen(access)),
-        ("pass", |access| turns::command(access, Command::NoReply, &moment(1))),
+        ("pass", |access| turns::command(access, Command::NoReply, None, &moment(1))),
     ];
     let hidden = "channel_not_found";
     let codes = |x_type, is_public, who: &str| {

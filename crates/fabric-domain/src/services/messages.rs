@@ -182,3 +182,18 @@ impl Guild {
         unchanged.ok_or(ServiceError::Refused(Refusal::MessageNotFound))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_over_an_upgrade_is_recognised() {
+        let post =
+            Post { reply_to: Some("m".into()), attachments: vec!["f".into()], ..Post::text("a \"b\"") };
+        let kept = r#"Post { content: "a \"b\"", reply_to: Some(m), attachments: [f] }"#;
+        assert_eq!(fingerprint(&post), kept, "as every version has written it");
+        let of_turn = Post { turn: Some(7), ..post };
+        assert_eq!(fingerprint(&of_turn), format!("{kept} of turn 7"));
+    }
+}

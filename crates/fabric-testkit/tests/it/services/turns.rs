@@ -1,10 +1,10 @@
 //! The turn as the use cases move it.
 
 use super::*;
-use fabric_domain::model::{AckCause, CommandOutcome};
+use fabric_domain::model::{AckCause, CommandOutcome, Refusal, Rejection};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::turn::Seat;
-use fabric_domain::services::CommandRequest;
+use fabric_domain::services::{CommandRequest, RequestKey};
 
 async fn active(guild: &TestGuild, id: &ChannelId) -> Option<String> {
     let turn = guild.guild.turn(&guild.human("alice"), id).await.unwrap();
@@ -139,4 +139,86 @@ async fn the_message_that_woke_the_speaker_is_remembered_until_the_turn_moves() 
     post(&guild, "carol", &id, "<@bob>?").await;
     post(&guild, "bob", &id, "yes").await;
     assert_eq!((active(&guild, &id).await.as_deref(), wake_seq().await), (Some("bob"), None));
+}
+
+async fn command(
+    guild: &TestGuild,
+    user: &str,
+    id: &ChannelId,
+    command: Command,
+    turn: u64,
+) -> CommandOutcome {
+    let asked = CommandRequest { turn: Some(turn), ..CommandRequest::default() };
+    guild.guild.command(&guild.human(user), id, command, asked, None).await.unwrap()
+}
+
+async fn current(guild: &TestGuild, id: &ChannelId) -> u64 {
+    guild.guild.turn(&guild.human("alice"), id).await.unwrap().state.turn()
+}
+
+fn is_over(outcome: &CommandOutcome) -> bool {
+    matches!(outcome, CommandOutcome::Rejected { reason: Rejection::TurnOver })
+}
+
+#[tokio::test]
+async fn two_people_who_skip_at_once_skip_one() {
+    let guild = TestGuild::default();
+    let id = channel(&guild, XType::Discuss, "alice bob carol dave").await;
+    post(&guild, "alice", &id, "start").await;
+    let turn = current(&guild, &id).await;
+    let (one, two) = tokio::join!(
+        command(&guild, "alice", &id, Command::ForceProceed, turn),
+        command(&guild, "dave", &id, Command::ForceProceed, turn),
+    );
+    assert!(is_over(&one) ^ is_over(&two), "{one:?} {two:?}");
+    assert_eq!(active(&guild, &id).await.as_deref(), Some("carol"));
+}
+
+#[tokio::test]
+async fn a_late_answer_never_ends_a_later_turn() {
+    let guild = TestGuild::default();
+    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    post(&guild, "alice", &id, "start").await;
+    let bobs = current(&guild, &id).await;
+    command(&guild, "alice", &id, Command::ForceProceed, bobs).await;
+    post(&guild, "carol", &id, "<@bob>, are you there?").await;
+    assert_eq!(active(&guild, &id).await.as_deref(), Some("bob"));
+    published(&guild);
+
+    let late = Post { turn: Some(bobs), ..text("sorry, I was thinking") };
+    guild.guild.post(&Author::User(guild.human("bob")), &id, late, None).await.unwrap();
+    let (_, plan) = published(&guild).remove(0);
+    assert!(woken(&plan).is_empty(), "bob has been woken for his turn, and nobody else has it");
+    assert_eq!(active(&guild, &id).await.as_deref(), Some("bob"), "his place is not used up");
+
+    for (content, turn) in [("/no-reply", bobs), ("/force-proceed", bobs)] {
+        let typed = Post { turn: Some(turn), ..text(content) };
+        let outcome = guild.guild.post(&Author::User(guild.human("bob")), &id, typed, None).await.unwrap();
+        assert!(matches!(&outcome, PostOutcome::Command(outcome) if is_over(outcome)), "{outcome:?}");
+    }
+    let now = current(&guild, &id).await;
+    let answer = Post { turn: Some(now), ..text("yes") };
+    guild.guild.post(&Author::User(guild.human("bob")), &id, answer, None).await.unwrap();
+    assert_eq!(active(&guild, &id).await.as_deref(), Some("carol"));
+}
+
+#[tokio::test]
+async fn a_key_with_another_turn_is_another_request() {
+    let guild = TestGuild::default();
+    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    post(&guild, "alice", &id, "start").await;
+    let turn = current(&guild, &id).await;
+    let ask = |turn| {
+        let post = Post { turn, ..text("my view") };
+        let key = RequestKey::parse("k").ok();
+        let author = Author::User(guild.human("bob"));
+        let (guild, id) = (&guild, &id);
+        async move { guild.guild.post(&author, id, post, key).await }
+    };
+    let first = ask(Some(turn)).await.unwrap();
+    assert_eq!(ask(Some(turn)).await.unwrap(), first, "the same answer again");
+    for other in [Some(turn + 1), None] {
+        let refused = ask(other).await.unwrap_err();
+        assert!(matches!(refused, ServiceError::Refused(Refusal::IdempotencyKeyReused)), "{refused:?}");
+    }
 }
