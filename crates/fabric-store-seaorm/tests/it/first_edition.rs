@@ -7,12 +7,11 @@ use std::sync::Arc;
 use fabric_domain::decisions::TurnRecord;
 use fabric_domain::model::UserId;
 use fabric_domain::ports::ChannelStore;
-use fabric_store_seaorm::archive::{self, ImportOptions};
 use fabric_store_seaorm::{SqlStore, migrate};
 use fabric_testkit::Recorder;
 use serde_json::Value;
 
-use crate::archive::no_bytes;
+use crate::archive::import_of;
 use crate::databases::{Fresh, sqlite_at};
 
 on_each_database!(an_archive_of_the_first_edition_is_imported_with_its_running_turns);
@@ -109,14 +108,7 @@ async fn going_back_to_the_first_edition_keeps_running_turns_too() {
 }
 
 async fn an_archive_of_the_first_edition_is_imported_with_its_running_turns(fresh: Fresh) {
-    let options = ImportOptions {
-        guild: "fabric-dev".into(),
-        sync: true,
-        token: 1,
-        now: fabric_domain::model::Timestamp(1),
-    };
-    let folder = fixture("archive");
-    archive::import(&fresh.url, &folder, &options, no_bytes(), Arc::new(|_| ())).await.unwrap();
+    import_of("fabric-dev", &fresh, &fixture("archive")).await.unwrap();
     let store = fresh.store(Arc::new(Recorder::default())).await;
     assert_carried_over(&turns(&store).await);
 }

@@ -92,7 +92,22 @@ pub(super) async fn import_as(
     bytes: Arc<dyn FileBytes>,
     from: &Path,
 ) -> Result<Summary, Refused> {
-    let archive = Archive::open(from)?.of_guild(&"guild".into())?.verify(Arc::new(|_| ())).await?;
+    load("guild", token, url, bytes, from).await
+}
+
+/// Of another guild than that of these tests, and without files.
+pub(super) async fn import_of(guild: &str, fresh: &Fresh, from: &Path) -> Result<Summary, Refused> {
+    load(guild, 1, &fresh.url, no_bytes(), from).await
+}
+
+async fn load(
+    guild: &str,
+    token: u64,
+    url: &str,
+    bytes: Arc<dyn FileBytes>,
+    from: &Path,
+) -> Result<Summary, Refused> {
+    let archive = Archive::open(from)?.of_guild(&guild.into())?.verify(Arc::new(|_| ())).await?;
     let writer = SqlBulkWriter::begin(url, true, token, Timestamp(1)).await?;
     Ok(archive.load(writer, bytes, Arc::new(|_| ())).await?)
 }
