@@ -1,8 +1,8 @@
 //! Whether lines belong together. The same checks run on what is exported, before an import writes anything,
 //! and once more while it writes.
 //!
-//! What is kept grows with channels, members of one part and nothing else. Two things are left to the database
-//! because of that: that ids of messages are unique, and that answered, numbered and revised messages are there
+//! The memory of a check grows with the number of channels and of the members of one channel, and with nothing else.
+//! Two things are left to the database because of that: that ids of messages are unique, and that answered, numbered and revised messages are there
 //! (`import.rs`).
 
 use std::collections::{HashMap, HashSet};
@@ -18,10 +18,10 @@ use crate::line::{
 use crate::part::Part;
 use crate::port::Record;
 
-/// Or what is wrong with a line.
+/// The error says what is wrong with a line.
 pub(crate) type Checked<T> = Result<T, String>;
 
-/// What has been seen of an archive.
+/// What was seen of an archive so far.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     channels: HashMap<ChannelId, Facts>,
@@ -47,7 +47,7 @@ pub(crate) struct Checker {
 struct Facts {
     guild: GuildId,
     last_seq: Seq,
-    /// Up to which its messages were there.
+    /// Up to which seq its messages were there.
     seen: Seq,
     /// Members that its turn names and that were not seen yet; `None` where there are no turns.
     awaited: Option<HashSet<UserId>>,
@@ -177,7 +177,8 @@ impl Checker {
         Ok(Record::SearchOrder { number, message: message_id })
     }
 
-    /// No message has two, and none is there for nothing, so as many are all.
+    /// Whether every message that can be found has a number. The database checks that no message has two and that each
+    /// number has a message, so equal counts are enough.
     fn end_of_search_order(&self) -> Checked<()> {
         let Self { findable, numbered, .. } = self;
         if findable == numbered {
@@ -277,7 +278,7 @@ fn out_of_order() -> String {
     "lines are not in their order, or one is there twice".to_owned()
 }
 
-/// Keys only grow, so that none is there twice.
+/// Keys have to grow, so that none is there twice.
 fn ascends<K: Ord>(last: &mut Option<K>, key: K) -> Checked<()> {
     if last.as_ref().is_some_and(|last| *last >= key) {
         return Err(out_of_order());
@@ -293,7 +294,7 @@ fn id(field: &str, id: &str) -> Checked<()> {
     length(field, id, UserId::MAX_CHARS)
 }
 
-/// As long as its column is wide.
+/// Refuses a text that is longer than its column.
 fn length(field: &str, text: &str, chars: usize) -> Checked<()> {
     if text.len() > chars && text.chars().count() > chars {
         return Err(format!("{field} is longer than {chars} characters"));
@@ -301,7 +302,7 @@ fn length(field: &str, text: &str, chars: usize) -> Checked<()> {
     Ok(())
 }
 
-/// Columns are signed.
+/// Refuses a number that does not fit a signed column.
 fn column(field: &str, number: u64) -> Checked<()> {
     i64::try_from(number).map(drop).map_err(|_| format!("{field} is too large"))
 }

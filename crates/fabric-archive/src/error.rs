@@ -1,4 +1,4 @@
-//! What can be wrong with an archive.
+//! Why exports and imports fail.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::port::BulkError;
 /// the database itself has failed, marked as incomplete.
 #[derive(Debug, Error)]
 pub enum ArchiveError {
-    /// There is something where the archive is to be written.
+    /// The target of the export is not empty.
     #[error("{0} exists and is not empty")]
     TargetNotEmpty(PathBuf),
     /// An export to the same place has not ended.
@@ -34,7 +34,7 @@ pub enum ArchiveError {
         /// What is wrong with it.
         what: String,
     },
-    /// A line says something that cannot be.
+    /// A line contradicts the format or other lines.
     #[error("the archive is damaged: {file}, line {line}: {what}")]
     BadLine {
         /// In which file.
@@ -58,13 +58,13 @@ pub enum ArchiveError {
     /// The database contradicts itself, so an archive of it could not be imported.
     #[error("the database contradicts itself: {0}")]
     Inconsistent(String),
-    /// A key of a part is there twice that no line has twice.
+    /// The database says that a key of a part is there twice.
     #[error("a key of the part `{}` would be there twice", .0.name())]
     Duplicate(Part),
-    /// What is to be found by searching is not there, or nothing that is searched for.
+    /// The search order names a message that is not there, or is a note of a command.
     #[error("there is no message {0} that can be found")]
     NoSuchMessage(MessageId),
-    /// The place of the files' bytes failed.
+    /// The bytes of files could not be read or written.
     #[error(transparent)]
     Bytes(#[from] BytesError),
     /// The database failed.

@@ -20,7 +20,7 @@ use crate::lines::PartWriter;
 use crate::manifest::{Described, MAX_LINE, Manifest, Summary};
 use crate::part::Part;
 use crate::port::{BulkReader, Record};
-use crate::progress::{Observer, Progress, Step, TOLD_EVERY};
+use crate::progress::{OBSERVED_EVERY, Observer, Progress, Step};
 use crate::target::Target;
 
 /// Whose archive it is, and when and by what it is written.
@@ -87,7 +87,7 @@ impl Exporter<'_> {
                 return Err(inconsistent(what));
             }
             let done = self.record(&mut writer, record).await?;
-            if done.is_multiple_of(TOLD_EVERY) {
+            if done.is_multiple_of(OBSERVED_EVERY) {
                 (self.observer)(Progress { step: Step::Exporting, part, done, of: None });
             }
         }
@@ -105,7 +105,7 @@ impl Exporter<'_> {
         Ok(described)
     }
 
-    /// Writes a record; answers how many of its part there are.
+    /// Writes a record; returns its number in its part.
     async fn record(&mut self, writer: &mut PartWriter, record: Record) -> Result<u64, ArchiveError> {
         match record {
             Record::Channel { channel, turn } => {

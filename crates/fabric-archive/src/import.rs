@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use crate::bytes;
 use crate::error::ArchiveError;
-use crate::in_flight::{self, Batch, Unwanted};
+use crate::handover::{self, Batch, Closed};
 use crate::manifest::{Manifest, Summary};
 use crate::part::Part;
 use crate::port::{BulkError, BulkWriter, Record, Reference};
@@ -86,11 +86,10 @@ impl VerifiedArchive {
             }
             Err(error) => match writer.abandon(copies.undo()).await {
                 Ok(()) => Err(error),
-                // It may look like something else before: records that are there already are the other one's.
+                // The first error may look different: records that are there already are the other import's.
                 Err(BulkError::TakenOver) => Err(ArchiveError::TakenOver),
                 Err(again) => {
-                    // The mark stays and says the same.
-                    tracing::warn!(error = %again, "removing a failed import failed; the database stays marked as incomplete");
+                    tracing::warn!(error = %again, "deleting a failed import failed; the database stays marked as incomplete");
                     Err(error)
                 }
             },
@@ -98,14 +97,14 @@ impl VerifiedArchive {
     }
 }
 
-/// On a thread of its own, since reading and hashing wait for nobody.
+/// On a thread of its own, since reading and hashing block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
 ) -> Result<T, ArchiveError> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(stopped(error)))
 }
 
-/// The thread that reads has panicked, or nobody listens to it any more.
+/// The reading thread has panicked, or its receiver is gone.
 fn stopped(error: impl std::fmt::Display) -> ArchiveError {
     StoreError::Unavailable(format!("reading has stopped: {error}")).into()
 }
@@ -126,18 +125,18 @@ impl Copies {
         Ok(())
     }
 
-    /// Bytes that stay nevertheless, also those of an import that was taken over, have no row or are wanted: the server
-    /// sweeps the former.
+    /// Removes the copied bytes. Bytes that stay nevertheless, also those of an import that was taken over, either have
+    /// no row, and the server sweeps them, or belong to the import that goes on.
     async fn undo(&self) {
         for id in &self.made {
             if let Err(error) = self.bytes.remove(id).await {
-                tracing::warn!(%error, %id, "the bytes of a file stay behind");
+                tracing::warn!(%error, %id, "removing the copied bytes of a file failed");
             }
         }
     }
 }
 
-/// What the writer takes.
+/// Reads the archive once more and hands its records to the writer.
 async fn load(
     writer: &mut impl BulkWriter,
     copies: &mut Copies,
@@ -145,12 +144,12 @@ async fn load(
     manifest: Manifest,
     observer: SharedObserver,
 ) -> Result<(), ArchiveError> {
-    let (entries, waiting) = in_flight::channel();
+    let (entries, waiting) = handover::channel();
     let reading = {
         let (folder, manifest) = (folder.clone(), manifest.clone());
         spawn_blocking(move || hand_over(&folder, &manifest, &*observer, entries))
     };
-    // The reader stops when nobody listens any more.
+    // The reading thread stops when the receiver is gone.
     let filled = fill(writer, copies, waiting).await;
     let read = reading.await.map_err(stopped)?;
     match filled {
@@ -166,7 +165,7 @@ async fn load(
 /// Why a database was not filled.
 enum FillError {
     Archive(ArchiveError),
-    /// The writer says so, after it has taken so many messages.
+    /// The writer has failed, after it has taken so many messages.
     Bulk {
         error: BulkError,
         messages: u64,
@@ -228,16 +227,16 @@ fn hand_over(
     folder: &Path,
     manifest: &Manifest,
     observer: Observer<'_>,
-    mut entries: in_flight::Sender,
+    mut entries: handover::Sender,
 ) -> Result<(), ArchiveError> {
-    let unwanted = |Unwanted| stopped("nobody takes what was read");
+    let closed = |Closed| stopped("the database takes no more records");
     read(folder, manifest, Step::Loading, observer, |entry, bytes| {
-        entries.push(entry, bytes).map_err(unwanted)
+        entries.push(entry, bytes).map_err(closed)
     })?;
-    entries.finish().map_err(unwanted)
+    entries.finish().map_err(closed)
 }
 
-/// Which message has an id that another one has: one of the latest that were loaded.
+/// Finds the message whose id another one has: one of the `among` that were loaded last.
 fn duplicate(
     folder: &Path,
     manifest: &Manifest,
@@ -262,7 +261,7 @@ fn duplicate(
     Ok(ArchiveError::BadLine { file: Part::Messages.file(), line, what })
 }
 
-/// What only the database can know at this size.
+/// Checks what takes the whole database to know.
 async fn examine(writer: &impl BulkWriter, folder: &Path, manifest: &Manifest) -> Result<(), ArchiveError> {
     let checks = [
         (Reference::ReplyTo, Part::Messages, "it answers a message that is not in its channel"),

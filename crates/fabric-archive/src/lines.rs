@@ -1,4 +1,4 @@
-//! Files of JSON lines, written and read once from beginning to end, with what the manifest says of them.
+//! Files of JSON lines, written and read once from beginning to end, checked against the manifest.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
@@ -36,7 +36,7 @@ impl PartWriter {
         self.part
     }
 
-    /// Adds a line; answers how many there are.
+    /// Adds a line; returns its number, from 1.
     pub(crate) fn write(&mut self, record: &impl Serialize) -> Result<u64, ArchiveError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, record).map_err(|error| of_file(&self.path)(error.into()))?;
@@ -81,7 +81,7 @@ impl PartReader {
         Ok(Self { path, file, hash: Sha256::new(), line: Vec::new(), expected: expected.clone(), found })
     }
 
-    /// Something is wrong with the line that was read last.
+    /// The error of the line that was read last.
     pub(crate) fn bad_line(&self, what: impl Into<String>) -> ArchiveError {
         ArchiveError::BadLine { file: name(&self.path), line: self.found.records, what: what.into() }
     }
@@ -99,7 +99,7 @@ impl PartReader {
     /// The next line without its end; `None` after the last one, once the file is what the manifest says.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, ArchiveError> {
         self.line.clear();
-        // One more than the longest, and its end; never more in memory, whatever the file has.
+        // A byte more than the longest line, and its end: never more in memory, whatever the file has.
         let limit = self.expected.longest_line + 2;
         let mut limited = (&mut self.file).take(limit);
         let read = limited.read_until(b'\n', &mut self.line).map_err(of_file(&self.path))?;
@@ -154,7 +154,7 @@ fn names_nul(json: &[u8]) -> bool {
         if escape.starts_with(b"u0000") {
             return true;
         }
-        // What is escaped may be a backslash, which escapes nothing itself.
+        // The escaped character may be a backslash, which escapes nothing itself.
         rest = escape.get(1..).unwrap_or_default();
     }
     false

@@ -10,14 +10,14 @@ use crate::disk;
 use crate::error::ArchiveError;
 use crate::part::Part;
 
-/// The version of the format that is written. Every version up to it can be read.
+/// The version of the format that is written. Every version up to it can be read (`line`).
 ///
 /// - 1: turns of the first edition of the rules
 /// - 2: turns of the second (`lastAuthor declined summoned`), commands that were too late (`turn_over`)
 pub const VERSION: u32 = 2;
 /// Name of the manifest's file.
 pub(crate) const FILE: &str = "manifest.json";
-/// Says that it is ours.
+/// The value of `format`.
 const FORMAT: &str = "fabric-guild-archive";
 /// The largest manifest that is read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -40,7 +40,7 @@ impl Summary {
     }
 }
 
-/// What is known of a part's file. Whoever reads it finds exactly this, or the file is damaged.
+/// Size and sum of a part's file. A file that is different is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Described {
@@ -53,7 +53,7 @@ pub(crate) struct Described {
     pub(crate) sha256: String,
 }
 
-/// Of the whole archive.
+/// The manifest of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Manifest {
     pub(crate) guild: GuildId,
@@ -75,7 +75,7 @@ struct Written {
     parts: BTreeMap<String, Described>,
 }
 
-/// What every version of the manifest says.
+/// The fields of every version of the manifest.
 #[derive(Deserialize)]
 struct Head {
     format: String,
@@ -98,7 +98,7 @@ impl Manifest {
         Ok(json)
     }
 
-    /// Reads the manifest of the archive in this folder. It is believed only as far as the files bear it out.
+    /// Reads the manifest of the archive in this folder. The files are checked against it later.
     pub(crate) fn read(folder: &Path) -> Result<Self, ArchiveError> {
         let damaged = |what: String| ArchiveError::Damaged { file: FILE.to_owned(), what };
         let Some(json) = disk::read_small(&folder.join(FILE), MAX_BYTES)? else {

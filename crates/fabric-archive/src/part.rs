@@ -11,17 +11,17 @@ pub enum Part {
     Messages,
     /// The order in which a search answers.
     SearchOrder,
-    /// What messages keep of their files.
+    /// Names, types and sizes of the files of messages.
     Attachments,
     /// Former texts of edited messages.
     Revisions,
-    /// Who has read up to where.
+    /// Up to which message users have read.
     ReadMarkers,
-    /// What users last said of themselves.
+    /// Presences as users last reported them.
     Presences,
-    /// Wakes that somebody has not got yet.
+    /// Wakes that have not reached somebody yet.
     OwedWakes,
-    /// Answers to requests that may come again.
+    /// Answers to requests, in case these are repeated.
     IdempotencyKeys,
     /// Uploaded files; their bytes are beside it.
     Files,

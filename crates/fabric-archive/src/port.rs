@@ -187,7 +187,7 @@ pub enum BulkError {
         /// One of so many records of the part that were taken last has it.
         among: u64,
     },
-    /// What is to be found by searching is not there, or nothing that is searched for.
+    /// The search order names a message that is not there, or is a note of a command.
     #[error("there is no message {0} that can be found")]
     NoSuchMessage(MessageId),
     /// The database failed.

@@ -28,11 +28,11 @@ pub struct Progress {
     pub of: Option<u64>,
 }
 
-/// Is told now and then, and at the end of each part.
+/// Called every 10,000 records and at the end of each part.
 pub type Observer<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
-/// As [`Observer`], for what is told by threads of their own.
+/// As [`Observer`], for calls from other threads.
 pub type SharedObserver = Arc<dyn Fn(Progress) + Send + Sync>;
 
-/// How often an observer is told, in records.
-pub(crate) const TOLD_EVERY: u64 = 10_000;
+/// How often an observer is called, in records.
+pub(crate) const OBSERVED_EVERY: u64 = 10_000;

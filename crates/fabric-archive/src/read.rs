@@ -1,4 +1,4 @@
-//! Going over an archive once: every line is read, checked and handed on.
+//! One pass over an archive: every line is read, checked and handed on.
 
 use std::path::Path;
 
@@ -15,16 +15,16 @@ use crate::lines::PartReader;
 use crate::manifest::Manifest;
 use crate::part::Part;
 use crate::port::Record;
-use crate::progress::{Observer, Progress, Step, TOLD_EVERY};
+use crate::progress::{OBSERVED_EVERY, Observer, Progress, Step};
 
-/// What a line says, once it is believed.
+/// What a checked line says.
 pub(crate) struct Entry {
     pub(crate) record: Record,
     /// Of a file: whether the archive has its bytes.
     pub(crate) has_bytes: bool,
 }
 
-/// Hands on every entry of the archive, and how many bytes its line has, until somebody wants no more of them.
+/// Calls `take` with every entry of the archive and the length of its line in bytes, until it returns an error.
 pub(crate) fn read(
     folder: &Path,
     manifest: &Manifest,
@@ -35,18 +35,18 @@ pub(crate) fn read(
     let mut checker = Checker::default();
     for (part, described) in &manifest.parts {
         let mut reader = PartReader::open(folder, *part, described)?;
-        let tell = |done| observer(Progress { step, part: *part, done, of: Some(described.records) });
+        let observe = |done| observer(Progress { step, part: *part, done, of: Some(described.records) });
         while let Some(entry) = next(&mut reader, *part, &mut checker)? {
             if let (Step::Checking, Entry { record: Record::File(file), has_bytes: true }) = (step, &entry) {
                 bytes::check(folder, file)?;
             }
             take(entry, reader.length())?;
-            if reader.number().is_multiple_of(TOLD_EVERY) {
-                tell(reader.number());
+            if reader.number().is_multiple_of(OBSERVED_EVERY) {
+                observe(reader.number());
             }
         }
         checker.end_of(*part).map_err(|what| ArchiveError::Damaged { file: part.file(), what })?;
-        tell(described.records);
+        observe(described.records);
     }
     Ok(())
 }
@@ -80,7 +80,8 @@ fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| error.to_string())
 }
 
-/// The first line of a part that is about messages whose message `is` the one.
+/// The number of the first line of a part whose message `is` the one that is looked for. `is` gets the number of the
+/// line and the id of the message.
 pub(crate) fn find_line(
     folder: &Path,
     manifest: &Manifest,

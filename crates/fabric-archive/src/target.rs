@@ -37,7 +37,7 @@ impl Target {
         }
     }
 
-    /// The manifest, then the name, each once what was before it is on the disk.
+    /// Writes the manifest and renames the folder, each after what was before it is on the disk.
     pub(crate) fn complete(mut self, manifest: &Manifest) -> Result<(), ArchiveError> {
         let path = self.partial.join(manifest::FILE);
         let json = manifest.to_json().map_err(|error| of_file(&path)(error.into()))?;
@@ -59,7 +59,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if !self.is_complete {
-            // Half an archive is of no use; and it is not mistaken for one, should this fail.
+            // Should this fail, the folder has no manifest and is not taken for an archive.
             let _ = fs::remove_dir_all(&self.partial);
         }
     }

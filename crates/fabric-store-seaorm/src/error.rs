@@ -1,4 +1,4 @@
-//! What can go wrong with a statement, as long as somebody may want to know whether trying again helps.
+//! Errors of the database, classified by whether trying again helps.
 
 use fabric_domain::model::Refusal;
 use fabric_domain::ports::{StoreError, UpdateError};
@@ -39,7 +39,7 @@ impl From<DatabaseError> for StoreError {
 
 impl DatabaseError {
     /// Whether the transaction lost against another one (deadlock, lock time-out, serialization failure) and
-    /// was rolled back: the same again may well succeed.
+    /// was rolled back: the same transaction may succeed when it is tried again.
     pub(crate) fn is_conflict(&self) -> bool {
         let Some(SqlxError::Database(error)) = self.sqlx() else { return false };
         if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
@@ -50,14 +50,14 @@ impl DatabaseError {
         matches!(error.code().as_deref(), Some("40001" | "40P01" | "55P03"))
     }
 
-    /// Whether the connection failed rather than the statement: another connection may well do.
+    /// Whether the connection failed rather than the statement: another connection may succeed.
     pub(crate) fn is_connection(&self) -> bool {
         if matches!(self, Self::Driver(DbErr::ConnectionAcquire(_) | DbErr::Conn(_))) {
             return true;
         }
         match self.sqlx() {
             Some(SqlxError::Io(_) | SqlxError::Tls(_) | SqlxError::Protocol(_)) => true,
-            // The server says good-bye: it is shut down, or this connection was ended from outside.
+            // The server is shutting down, or an administrator has ended this connection.
             Some(SqlxError::Database(error)) => match error.try_downcast_ref::<MySqlDatabaseError>() {
                 Some(error) => matches!(error.number(), 1053 | 1152 | 1927 | 4031),
                 None => error
@@ -68,7 +68,7 @@ impl DatabaseError {
         }
     }
 
-    /// Whether no connection was to be had in time: the database is slow, or not there yet.
+    /// Whether the database, or a connection of the pool, was not available in time.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_) | Self::Driver(DbErr::ConnectionAcquire(_)))
             || matches!(self.sqlx(), Some(SqlxError::PoolTimedOut))
@@ -81,13 +81,12 @@ impl DatabaseError {
             && error.code().and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
     }
 
-    /// Whether it is about what was asked rather than about the moment: without the statement that it is
-    /// about, others may well do.
+    /// Whether it is about a statement rather than about the moment: a transaction without that statement may succeed.
     pub(crate) fn is_of_a_statement(&self) -> bool {
         !self.is_connection() && !self.is_conflict() && !matches!(self, Self::Timeout(_))
     }
 
-    /// Whether the server itself refused, and so certainly did not carry out, what was asked.
+    /// Whether the server itself refused the statement, and so certainly did not carry it out.
     pub(crate) fn is_refusal_of_the_server(&self) -> bool {
         matches!(self.sqlx(), Some(SqlxError::Database(_))) && !self.is_connection()
     }

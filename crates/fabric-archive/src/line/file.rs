@@ -32,7 +32,7 @@ impl AttachmentLine {
     }
 }
 
-/// Only names and types that are harmless already: they come out as they went in.
+/// Refuses names and types that sanitising would change.
 pub(crate) fn attachment(id: FileId, name: String, mime: String, size: u64) -> Result<Attachment, String> {
     let (name, mime) = described(name, mime)?;
     Ok(Attachment { id, name, mime, size })

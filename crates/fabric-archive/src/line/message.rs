@@ -44,7 +44,7 @@ impl MessageLine {
             author,
             content,
             mentions,
-            // They are a part of their own.
+            // They are in a part of their own.
             attachments: _,
             reply_to,
             created_at,

@@ -1,4 +1,7 @@
 //! The turn of a channel, as its line in `channels.jsonl` has it.
+//!
+//! The engine's own document is not part of the format: its fields are named here one by one, in both directions. Fields
+//! of older versions of the format are only read.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +69,7 @@ impl TurnOfLine {
 
     pub(crate) fn into_turn(self) -> Result<TurnRecord, String> {
         let Self { since, deadline, wake_seq, .. } = self;
-        // The engine checks what it is given before it believes it.
+        // Deserialising a state checks its invariants, and carries over what the first edition has stored.
         let state = serde_json::json!({
             "order": self.order, "bypass": self.bypass, "cursor": self.cursor, "frames": self.frames,
             "lastAuthor": self.last_author, "declined": self.declined, "summoned": self.summoned,

@@ -1,4 +1,4 @@
-//! The mark of an import: who is at work in a database that nobody else is to use.
+//! The mark of an import in a database that is incomplete.
 
 use fabric_domain::model::Timestamp;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -14,11 +14,11 @@ use crate::schema::convert::to_column;
 use crate::schema::entity::unfinished_import;
 use crate::search;
 
-/// Of the sums of files, the row for everybody stays (`commit/files.rs`).
-const FORGET_FILES: [&str; 2] =
+/// Resets the sums of files; the row for everybody stays (`commit/files.rs`).
+const RESET_FILE_USAGE: [&str; 2] =
     ["DELETE FROM file_usage WHERE owner <> ''", "UPDATE file_usage SET bytes = 0 WHERE owner = ''"];
 
-/// Puts our mark where there is nothing, or in the place of that of an import that broke off.
+/// Marks an empty database, or takes over the one of an import that broke off.
 pub(super) async fn claim(
     connection: &DatabaseConnection,
     token: i64,
@@ -35,7 +35,7 @@ pub(super) async fn claim(
     } else if let Some(table) = occupied(&transaction).await? {
         return Err(BeginError::NotEmpty(table));
     } else {
-        // What is left there of messages that are not.
+        // Entries of messages that are not there any more.
         search::clear(&transaction).await?;
     }
     let mark = unfinished_import::ActiveModel {
@@ -76,7 +76,7 @@ pub(super) async fn clear(transaction: &DatabaseTransaction) -> Result<(), DbErr
         let statement = format!("DELETE FROM {table}");
         transaction.execute_unprepared(&statement).await?;
     }
-    for statement in FORGET_FILES {
+    for statement in RESET_FILE_USAGE {
         transaction.execute_unprepared(statement).await?;
     }
     search::clear(transaction).await
@@ -94,7 +94,7 @@ async fn occupied(transaction: &DatabaseTransaction) -> Result<Option<&'static s
     Ok(None)
 }
 
-/// The database is complete, or as empty as before.
+/// Removes the mark: the database is complete, or as empty as before.
 pub(super) async fn remove(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     unfinished_import::Entity::delete_by_id(unfinished_import::ID).exec(transaction).await.map(drop)
 }

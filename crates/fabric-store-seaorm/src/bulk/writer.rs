@@ -21,7 +21,7 @@ use crate::schema::migrate;
 const TRANSACTION_ROWS: usize = 65_536;
 const TRANSACTION_BYTES: usize = 64 << 20;
 
-/// The table `file_usage` has sums of another one, and a row for everybody that is always there (`commit/files.rs`).
+/// Fills the table `file_usage`: the sums of `files` by user, and in the row that is always there, of everybody.
 const COUNT_FILES: [&str; 2] = [
     "INSERT INTO file_usage (owner, bytes) SELECT uploader, SUM(size) FROM files GROUP BY uploader",
     "UPDATE file_usage SET bytes = (SELECT COALESCE(SUM(size), 0) FROM files) WHERE owner = ''",
@@ -57,7 +57,7 @@ impl SqlBulkWriter {
     pub async fn begin(url: &str, sync: bool, token: u64, now: Timestamp) -> Result<Self, BeginError> {
         migrate::prepare(url, sync).await?;
         let connection = connect::open(url, Purpose::Loading, 1).await.map_err(migrate::SchemaError::from)?;
-        // Only told apart by it, so its upper half may be lost.
+        // It only tells imports apart, so a bit of it may be lost.
         let token = i64::try_from(token >> 1).unwrap_or_default();
         mark::claim(&connection, token, now).await?;
         migration::suspend_search_index(&connection).await?;
@@ -190,11 +190,11 @@ impl SqlBulkWriter {
         }
         let (count, transaction) = (rows.len(), self.transaction().await?);
         insert(&transaction, rows).await.map_err(|error| LoadError::of_insert(part, error))?;
-        self.keep(transaction, count, bytes).await
+        self.put_back(transaction, count, bytes).await
     }
 
-    /// Takes the words out of the messages and puts them into the index, so few at once that their contents fit into
-    /// memory. Where no message is long, nobody has to ask how long they are.
+    /// Puts the words of messages into the index, so few messages at once that their contents fit into memory. Where
+    /// no message is long, their lengths need not be queried.
     async fn insert_numbered(&mut self, queue: Queue<(i64, String)>) -> Result<(), LoadError> {
         let mut rest = queue.rows.as_slice();
         let shares = if self.longest * ROWS > migration::CONTENT_AT_ONCE {
@@ -232,7 +232,7 @@ impl SqlBulkWriter {
             inserted.map_err(|error| LoadError::of_insert(Part::SearchOrder, error))?;
             rest = left;
         }
-        self.keep(transaction, documents.len(), bytes).await
+        self.put_back(transaction, documents.len(), bytes).await
     }
 
     async fn transaction(&mut self) -> Result<DatabaseTransaction, DbErr> {
@@ -242,8 +242,8 @@ impl SqlBulkWriter {
         }
     }
 
-    /// So much more is in the transaction, which is committed once it is large.
-    async fn keep(
+    /// Puts the transaction back, with so much more in it, and commits it once it is large.
+    async fn put_back(
         &mut self,
         transaction: DatabaseTransaction,
         rows: usize,
@@ -269,7 +269,7 @@ impl SqlBulkWriter {
     async fn complete(&mut self) -> Result<(), LoadError> {
         self.write_all().await?;
         migration::complete_search_index(&self.connection).await?;
-        // Without statistics, the first hours would be spent with plans for empty tables.
+        // Without statistics, the planner would take the tables for empty for hours.
         for statement in analyze(self.connection.get_database_backend()) {
             self.connection.execute_unprepared(&statement).await?;
         }
@@ -281,7 +281,7 @@ impl SqlBulkWriter {
         mark::remove(&transaction).await?;
         transaction.commit().await?;
         if self.connection.get_database_backend() == DbBackend::Sqlite {
-            // What was committed is safe in the log, which would stay as large as the largest transaction.
+            // Otherwise the log would stay as large as the largest transaction.
             self.connection.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         }
         Ok(())

@@ -14,7 +14,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement,
 };
 
-use super::write::{News, Write, Written};
+use super::write::{Publication, Write, Written};
 use super::{files, retention, wakes};
 use crate::error::{DatabaseError, WriteError};
 use crate::query::{self, Lock};
@@ -29,7 +29,7 @@ pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Wr
             create(db, new).await?;
             let Channel { id, version, .. } = &new.channel;
             let commit = Commit { channel_id: id.clone(), version: *version, events: new.events.clone() };
-            Ok(Written { news: Some(News::Commit(commit)), change: None })
+            Ok(Written { publication: Some(Publication::Commit(commit)), change: None })
         }
         Write::Update { scope, decide, now } => update(db, scope, decide, *now).await,
         Write::MarkRead { channel, user, seq } => {
@@ -38,7 +38,7 @@ pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Wr
         }
         Write::Presence(presence) => {
             set_presence(db, presence).await?;
-            Ok(Written { news: Some(News::Presence(Arc::clone(presence))), change: None })
+            Ok(Written { publication: Some(Publication::Presence(Arc::clone(presence))), change: None })
         }
         Write::SettleWakes(settled) => {
             wakes::settle(db, settled).await?;
@@ -102,13 +102,13 @@ async fn update(
         keep_answer(db, slot, outcome, now).await?;
     }
     if change.is_silent() {
-        return Ok(Written { change: Some(Box::new(change)), news: None });
+        return Ok(Written { change: Some(Box::new(change)), publication: None });
     }
     let version = before.channel.version + 1;
     write(db, &before, &change, version).await?;
     let commit =
         Commit { channel_id: scope.channel.clone(), version, events: std::mem::take(&mut change.events) };
-    Ok(Written { change: Some(Box::new(change)), news: Some(News::Commit(commit)) })
+    Ok(Written { change: Some(Box::new(change)), publication: Some(Publication::Commit(commit)) })
 }
 
 async fn write(

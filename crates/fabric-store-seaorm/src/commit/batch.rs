@@ -4,7 +4,7 @@ use fabric_domain::ports::{Publisher, StoreError, UpdateError};
 use sea_orm::DatabaseTransaction;
 
 use super::apply::apply;
-use super::write::{Answer, News, Outcome, Write, Written};
+use super::write::{Answer, Outcome, Publication, Write, Written};
 use crate::error::{DatabaseError, WriteError};
 
 /// A transaction takes no further write once it has so many bytes of new and edited texts: the words of a megabyte
@@ -12,7 +12,7 @@ use crate::error::{DatabaseError, WriteError};
 const MAX_TEXT: usize = 1 << 20;
 
 /// The outcome of a transaction with one write.
-pub(crate) fn only(outcomes: Result<Vec<Outcome>, DatabaseError>) -> Outcome {
+pub(crate) fn single(outcomes: Result<Vec<Outcome>, DatabaseError>) -> Outcome {
     let no_answer = || Err(StoreError::Unavailable("no answer".to_owned()).into());
     match outcomes {
         Ok(mut outcomes) => outcomes.pop().unwrap_or_else(no_answer),
@@ -22,17 +22,17 @@ pub(crate) fn only(outcomes: Result<Vec<Outcome>, DatabaseError>) -> Outcome {
 
 /// Publishes what was committed; what is left is the answer.
 pub(crate) async fn publish(outcome: Outcome, publisher: &dyn Publisher) -> Answer {
-    let Written { change, news } = outcome?;
-    match news {
-        Some(News::Commit(commit)) => publisher.publish(commit).await,
-        Some(News::Presence(presence)) => publisher.presence(presence.as_ref().clone()).await,
+    let Written { change, publication } = outcome?;
+    match publication {
+        Some(Publication::Commit(commit)) => publisher.publish(commit).await,
+        Some(Publication::Presence(presence)) => publisher.presence(presence.as_ref().clone()).await,
         None => {}
     }
     Ok(change)
 }
 
-/// Carries out writes one after the other; the first failure of the database fails them all. Of long texts one
-/// transaction takes only some: outcomes are those of the first writes, and the others are the next one's.
+/// Carries out writes one after the other; the first failure of the database fails them all. A transaction takes only
+/// so much text ([`MAX_TEXT`]): the outcomes are those of the first writes, and the others are left for the next one.
 pub(crate) async fn apply_all<'a>(
     transaction: &DatabaseTransaction,
     writes: impl ExactSizeIterator<Item = &'a Write>,

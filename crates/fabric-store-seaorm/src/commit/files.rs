@@ -20,7 +20,7 @@ async fn set_usage(db: &impl ConnectionTrait, owner: &str, bytes: u64) -> Result
     Ok(())
 }
 
-/// Adds a file within the quota. Once more the same file changes nothing: a lost answer may be asked for again.
+/// Adds a file within the quota. Adding the same file again changes nothing: a caller that lost the answer may repeat.
 pub(crate) async fn add(db: &impl ConnectionTrait, file: &File, quota: Quota) -> Result<(), WriteError> {
     let guild = usage_of(db, EVERYBODY, Lock::ForUpdate).await?.unwrap_or_default();
     if find(db, &file.id).await?.is_some() {
@@ -42,7 +42,7 @@ pub(crate) async fn add(db: &impl ConnectionTrait, file: &File, quota: Quota) ->
     Ok(())
 }
 
-/// Removes a file that is still on the shelf where it was seen.
+/// Removes a file, unless it was attached or detached since it was read.
 pub(crate) async fn remove(db: &impl ConnectionTrait, file: &File) -> Result<(), DatabaseError> {
     let guild = usage_of(db, EVERYBODY, Lock::ForUpdate).await?.unwrap_or_default();
     let (attached, shelved_at) = shelf(file.shelf);
@@ -83,7 +83,7 @@ pub(crate) async fn attach(db: &impl ConnectionTrait, message: &Message) -> Resu
     Ok(())
 }
 
-/// The message is deleted: nothing is read through it any more, and files that no other message has are loose.
+/// Takes the attachments of a deleted message away; files that no other message has become loose.
 pub(crate) async fn detach(
     db: &impl ConnectionTrait,
     before: &Message,

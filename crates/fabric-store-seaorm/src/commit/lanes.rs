@@ -13,8 +13,8 @@
 //!
 //! **A connection that fails.** Before the commit was asked for, nothing is written, and the transaction is
 //! tried again on another connection. After that, nobody knows; the lane asks the database until it answers
-//! (`settle.rs`), and publishes and answers, or tries again, accordingly. Meanwhile the lane does nothing else,
-//! so neither the order nor [`Sections`] is ever wrong.
+//! (`in_doubt.rs`), and publishes and answers, or tries again, accordingly. Meanwhile the lane does nothing else,
+//! so neither the order nor what is [in flight](InFlight) is ever wrong.
 //!
 //! **Limits.** The order holds within this process. A version that another process committed is published by
 //! that one; whoever joins processes (a bus) puts commits in order by `Commit::version`, which is consecutive.
@@ -32,10 +32,10 @@ use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::batch::{apply_all, only, publish};
+use super::batch::{apply_all, publish, single};
+use super::in_doubt::{Fate, resolve};
+use super::in_flight::{CommitInFlight, InFlight};
 use super::metrics::{Cause, Metrics, Pending};
-use super::sections::{Section, Sections};
-use super::settle::{Settled, settle};
 use super::write::{Answer, Outcome, Write};
 use crate::error::DatabaseError;
 
@@ -43,7 +43,7 @@ use crate::error::DatabaseError;
 const QUEUE: u32 = 4_096;
 /// The most writes of one transaction.
 const MAX_BATCH: usize = 64;
-/// How often a transaction is tried that others are in the way of.
+/// How often a transaction is tried that conflicts with others.
 const TRIES: u32 = 8;
 /// How long a write may wait for its transaction.
 const WAIT: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ impl Lane {
 struct Job {
     write: Write,
     answer: oneshot::Sender<Answer>,
-    /// Not begun after this moment: its caller is told that the store is unavailable.
+    /// It is not begun after this moment; its caller gets an error.
     expires: Instant,
     _room: OwnedSemaphorePermit,
     _pending: Pending,
@@ -94,7 +94,7 @@ struct Inner {
     /// A lane is there while its task runs.
     waiting: Mutex<HashMap<Lane, VecDeque<Job>>>,
     room: Arc<Semaphore>,
-    sections: Sections,
+    in_flight: InFlight,
     retries: AtomicU64,
     metrics: Metrics,
 }
@@ -106,7 +106,7 @@ impl Lanes {
             publisher,
             waiting: Mutex::default(),
             room: Arc::new(Semaphore::new(QUEUE as usize)),
-            sections: Sections::default(),
+            in_flight: InFlight::default(),
             retries: AtomicU64::new(0),
             metrics: Metrics::new(),
         }))
@@ -116,7 +116,7 @@ impl Lanes {
     pub(crate) async fn submit(&self, write: Write) -> Answer {
         let too_late = || StoreError::Unavailable("the database did not answer in time".to_owned());
         if let Write::Fence(channel) = &write {
-            timeout(WAIT, self.0.sections.all_left(channel.as_ref())).await.map_err(|_| too_late())?;
+            timeout(WAIT, self.0.in_flight.all_published(channel.as_ref())).await.map_err(|_| too_late())?;
             return Ok(None);
         }
         let expires = Instant::now() + WAIT;
@@ -125,8 +125,8 @@ impl Lanes {
         let (answer, answered) = oneshot::channel();
         let lane = Lane::of(&write);
         self.0.enqueue(lane, Job { write, answer, expires, _room: room, _pending: self.0.metrics.pending() });
-        // Longer than the lane itself needs to give up, except when it has to settle a commit: then the
-        // outcome is unknown, and a retry with the same idempotency key tells.
+        // Longer than the lane itself needs to give up, except when its commit is in doubt: then the
+        // outcome is unknown, and a retry with the same idempotency key gets it.
         match timeout_at(expires + STATEMENTS + COMMIT, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(StoreError::Unavailable("the write was given up".to_owned()).into()),
@@ -152,14 +152,14 @@ impl Lanes {
     }
 }
 
-/// Takes the lane away when its task ends, however it ends; jobs that are still in it are answered by that.
-struct Running {
+/// The task of a lane. Removes the lane when it ends, however it ends; jobs that are still in it are answered by that.
+struct LaneTask {
     inner: Arc<Inner>,
     /// `None` once the lane is gone: by then another task may have begun it anew.
     lane: Option<Lane>,
 }
 
-impl Running {
+impl LaneTask {
     async fn run(mut self) {
         while let Some(batch) = self.lane.as_ref().and_then(|lane| self.inner.take(lane)) {
             self.inner.work(batch).await;
@@ -168,7 +168,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for LaneTask {
     fn drop(&mut self) {
         if let Some(lane) = &self.lane {
             let jobs = self.inner.waiting.lock().remove(lane);
@@ -182,11 +182,11 @@ impl Inner {
     fn enqueue(self: &Arc<Self>, lane: Lane, job: Job) {
         let mut waiting = self.waiting.lock();
         if let Some(jobs) = waiting.get_mut(&lane) {
-            // A lane that has to settle a commit takes no jobs meanwhile. Those whose callers have long been told
-            // so must not keep the room of others.
+            // A lane whose commit is in doubt takes no jobs meanwhile. Those that have expired must not keep the room of
+            // others.
             let now = Instant::now();
             while let Some(late) = jobs.pop_front_if(|job| job.expires <= now) {
-                self.late(late);
+                self.give_up(late);
             }
             jobs.push_back(job);
             return;
@@ -194,7 +194,7 @@ impl Inner {
         waiting.insert(lane.clone(), VecDeque::from([job]));
         drop(waiting);
         self.metrics.lanes.increment(1.0);
-        tokio::spawn(Running { inner: Arc::clone(self), lane: Some(lane) }.run());
+        tokio::spawn(LaneTask { inner: Arc::clone(self), lane: Some(lane) }.run());
     }
 
     /// What waits in the lane; the lane ends when nothing does.
@@ -214,19 +214,19 @@ impl Inner {
         while !batch.is_empty() {
             let now = Instant::now();
             for job in batch.extract_if(.., |job| job.expires <= now) {
-                self.late(job);
+                self.give_up(job);
             }
             batch = self.work_on(batch).await;
         }
     }
 
-    /// Answers what the transaction did not take.
+    /// One transaction for the batch; returns the jobs that it did not take.
     async fn work_on(&self, mut batch: Vec<Job>) -> Vec<Job> {
         if batch.is_empty() {
             return batch;
         }
         match self.attempt(&batch).await {
-            Ok((outcomes, _section)) => {
+            Ok((outcomes, _in_flight)) => {
                 let (committed, rest) = (Instant::now(), batch.split_off(outcomes.len()));
                 for (job, outcome) in batch.into_iter().zip(outcomes) {
                     self.finish(job, outcome).await;
@@ -235,14 +235,20 @@ impl Inner {
                 return rest;
             }
             Err(error) if batch.len() > 1 && error.is_of_a_statement() => {
-                tracing::warn!(?error, writes = batch.len(), "a batch failed; trying its writes one by one");
+                tracing::warn!(
+                    ?error,
+                    writes = batch.len(),
+                    "committing a batch failed; trying its writes one by one"
+                );
                 for job in batch {
                     self.metrics.retry(Cause::of(&error));
-                    let (outcomes, _section) = self.attempt(std::slice::from_ref(&job)).await.unzip();
-                    if let Err(error) = &outcomes {
-                        self.metrics.fail(Cause::of(error), 1);
+                    match self.attempt(std::slice::from_ref(&job)).await {
+                        Ok((outcomes, _in_flight)) => self.finish(job, single(Ok(outcomes))).await,
+                        Err(error) => {
+                            self.metrics.fail(Cause::of(&error), 1);
+                            self.finish(job, single(Err(error))).await;
+                        }
                     }
-                    self.finish(job, only(outcomes)).await;
                 }
             }
             Err(error) => {
@@ -256,19 +262,19 @@ impl Inner {
         Vec::new()
     }
 
-    fn late(&self, job: Job) {
+    fn give_up(&self, job: Job) {
         let late = StoreError::Unavailable("the database is too slow, or away".to_owned());
         self.metrics.fail(Cause::Late, 1);
         let _ = job.answer.send(Err(late.into()));
     }
 
     async fn finish(&self, job: Job, outcome: Outcome) {
-        // Whoever asked may be gone.
+        // The caller may be gone.
         let _ = job.answer.send(publish(outcome, self.publisher.as_ref()).await);
     }
 
-    /// One transaction, tried again while that helps. The section is to be kept until all is published.
-    async fn attempt(&self, batch: &[Job]) -> Result<(Vec<Outcome>, Section), DatabaseError> {
+    /// One transaction, tried again while that helps. The commit is in flight until all of it is published.
+    async fn attempt(&self, batch: &[Job]) -> Result<(Vec<Outcome>, CommitInFlight), DatabaseError> {
         let expires = batch.iter().map(|job| job.expires).min().unwrap_or_else(Instant::now);
         let mut tries = 1;
         loop {
@@ -282,14 +288,14 @@ impl Inner {
             }
             self.retries.fetch_add(1, Ordering::Relaxed);
             self.metrics.retry(Cause::of(&error));
-            tracing::debug!(?error, tries, "a transaction is tried again");
+            tracing::debug!(?error, tries, "a transaction failed and is tried again");
             sleep(pause(tries)).await;
             tries += 1;
         }
     }
 
     /// An error means that nothing was written.
-    async fn transaction(&self, batch: &[Job]) -> Result<(Vec<Outcome>, Section), DatabaseError> {
+    async fn transaction(&self, batch: &[Job]) -> Result<(Vec<Outcome>, CommitInFlight), DatabaseError> {
         let began = Instant::now();
         let statements = async {
             let transaction = self.connection.begin().await?;
@@ -298,11 +304,11 @@ impl Inner {
         };
         let late = || DatabaseError::Timeout("the database did not answer in time");
         let (transaction, outcomes) = timeout(STATEMENTS, statements).await.map_err(|_| late())??;
-        let section = self.sections.enter(batch.first().and_then(|job| job.write.news_of()));
+        let in_flight = self.in_flight.begin(batch.first().and_then(|job| job.write.channel()));
         let error = match timeout(COMMIT, transaction.commit()).await {
             Ok(Ok(())) => {
                 self.metrics.committed(began.elapsed(), outcomes.len());
-                return Ok((outcomes, section));
+                return Ok((outcomes, in_flight));
             }
             Ok(Err(error)) => DatabaseError::from(error),
             Err(_) => late(),
@@ -310,12 +316,15 @@ impl Inner {
         if error.is_refusal_of_the_server() {
             return Err(error);
         }
-        tracing::warn!(?error, "the connection failed during a commit; asking whether it happened");
-        let settled = settle(&self.connection, &outcomes).await;
-        self.metrics.settled(settled);
-        match settled {
-            Settled::Committed => Ok((outcomes, section)),
-            Settled::RolledBack => Err(error),
+        tracing::warn!(
+            ?error,
+            "the connection failed during a commit; asking the database whether it happened"
+        );
+        let fate = resolve(&self.connection, &outcomes).await;
+        self.metrics.resolved(fate);
+        match fate {
+            Fate::Committed => Ok((outcomes, in_flight)),
+            Fate::RolledBack => Err(error),
         }
     }
 }
@@ -326,18 +335,4 @@ fn pause(tries: u32) -> Duration {
     let random = RandomState::new().hash_one(tries);
     let most = 10_000 << tries.min(7);
     Duration::from_micros(random % most)
-}
-
-/// Splits a result into the outcomes and what is kept beside them.
-trait Unzip {
-    fn unzip(self) -> (Result<Vec<Outcome>, DatabaseError>, Option<Section>);
-}
-
-impl Unzip for Result<(Vec<Outcome>, Section), DatabaseError> {
-    fn unzip(self) -> (Result<Vec<Outcome>, DatabaseError>, Option<Section>) {
-        match self {
-            Ok((outcomes, section)) => (Ok(outcomes), Some(section)),
-            Err(error) => (Err(error), None),
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! What the store tells of itself. Operators find these names in docs/operations.md, which a test compares.
+//! Metrics of the write path. Operators find their names in docs/operations.md, which a test compares.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use metrics::{
     histogram,
 };
 
-use super::settle::Settled;
+use super::in_doubt::Fate;
 use crate::error::DatabaseError;
 
 const RETRIES: &str = "fabric_store_retries_total";
@@ -110,11 +110,11 @@ impl Metrics {
         self.failed[cause as usize].increment(writes as u64);
     }
 
-    /// A commit whose answer was lost is settled.
-    pub(crate) fn settled(&self, how: Settled) {
-        match how {
-            Settled::Committed => self.settled_committed.increment(1),
-            Settled::RolledBack => self.settled_rolled_back.increment(1),
+    /// A commit is not in doubt any more.
+    pub(crate) fn resolved(&self, fate: Fate) {
+        match fate {
+            Fate::Committed => self.settled_committed.increment(1),
+            Fate::RolledBack => self.settled_rolled_back.increment(1),
         }
     }
 

@@ -10,17 +10,18 @@
 //! - A *write* is what a caller asks for; a *batch* is the writes of one transaction.
 //! - The *writer* is the only writing task of a `SQLite` database. A *lane* is the writing task of one channel, or of
 //!   one user, on the other databases.
-//! - A *section* is the time from before a commit until everything in it is published (`sections.rs`).
-//! - To *settle* a commit whose answer was lost is to find out whether it happened (`settle.rs`).
+//! - A commit is *in flight* from before it is asked for until everything in it is published (`in_flight.rs`).
+//! - A commit is *in doubt* when its answer was lost, until the database says whether it happened (`in_doubt.rs`).
+//! - A *fence* is a write of nothing: it is answered once what was committed before it is published.
 
 mod apply;
 mod batch;
 mod files;
+mod in_doubt;
+mod in_flight;
 mod lanes;
 mod metrics;
 mod retention;
-mod sections;
-mod settle;
 mod wakes;
 mod write;
 mod writer;

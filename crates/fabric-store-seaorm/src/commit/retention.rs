@@ -8,7 +8,7 @@ use crate::error::DatabaseError;
 use crate::query::retention::Text;
 use crate::schema::entity::revision;
 
-/// Notes on a message's texts that it was deleted.
+/// Marks a message's former texts as those of a deleted message.
 pub(crate) async fn note_deletion(
     db: &impl ConnectionTrait,
     message: &MessageId,

@@ -10,7 +10,7 @@ use crate::error::DatabaseError;
 use crate::schema::convert::{self, to_column};
 use crate::schema::entity::{member, owed_wake};
 
-/// Notes to whom a message's wake is owed.
+/// Inserts to whom a message's wake is owed.
 pub(crate) async fn owe(
     db: &impl ConnectionTrait,
     channel: &ChannelId,
@@ -23,7 +23,7 @@ pub(crate) async fn owe(
     Ok(())
 }
 
-/// Notes up to which message members have got their wakes; never back.
+/// Moves forward up to which message members have received their wakes.
 pub(crate) async fn settle(db: &impl ConnectionTrait, settled: &[SettledWakes]) -> Result<(), DatabaseError> {
     for SettledWakes { channel, user, seq } in settled {
         let seq = to_column(seq.0);
@@ -38,7 +38,7 @@ pub(crate) async fn settle(db: &impl ConnectionTrait, settled: &[SettledWakes]) 
     Ok(())
 }
 
-/// Forgets debts that are too old to be worth a wake.
+/// Deletes debts from before this moment.
 pub(crate) async fn sweep(db: &impl ConnectionTrait, before: Timestamp) -> Result<(), DatabaseError> {
     owed_wake::Entity::delete_many().filter(owed_wake::Column::CreatedAt.lt(before.0)).exec(db).await?;
     Ok(())

@@ -11,40 +11,31 @@ use crate::query::retention::Text;
 /// A write that waits for its transaction. It may be tried more than once.
 #[derive(Clone)]
 pub(crate) enum Write {
+    /// Creates a channel.
     Create(Arc<NewChannel>),
-    Update {
-        scope: Arc<Scope>,
-        decide: Decide,
-        now: Timestamp,
-    },
-    MarkRead {
-        channel: ChannelId,
-        user: UserId,
-        seq: Seq,
-    },
+    /// Changes a channel as the decision says.
+    Update { scope: Arc<Scope>, decide: Decide, now: Timestamp },
+    /// Moves a read marker forward.
+    MarkRead { channel: ChannelId, user: UserId, seq: Seq },
+    /// Replaces a presence.
     Presence(Arc<Presence>),
+    /// Notes which wakes have arrived.
     SettleWakes(Arc<[SettledWakes]>),
-    /// Forgets idempotency keys and owed wakes that have had their day.
-    Sweep {
-        keys_before: Timestamp,
-        wakes_before: Timestamp,
-    },
+    /// Deletes expired idempotency keys and owed wakes.
+    Sweep { keys_before: Timestamp, wakes_before: Timestamp },
     /// Erases texts of deleted messages.
     Erase(Arc<[Text]>),
     /// Adds a file within a quota.
-    AddFile {
-        file: Arc<File>,
-        quota: Quota,
-    },
-    /// Removes a file that nobody has attached meanwhile.
+    AddFile { file: Arc<File>, quota: Quota },
+    /// Removes a file, unless somebody has attached it meanwhile.
     RemoveFile(Arc<File>),
     /// Writes nothing: it is answered when everything before it, or of this channel, is published.
     Fence(Option<ChannelId>),
 }
 
 impl Write {
-    /// The channel that it may have news of.
-    pub(crate) fn news_of(&self) -> Option<&ChannelId> {
+    /// The channel whose commit it may publish.
+    pub(crate) fn channel(&self) -> Option<&ChannelId> {
         match self {
             Self::Create(new) => Some(&new.channel.id),
             Self::Update { scope, .. } => Some(&scope.channel),
@@ -53,13 +44,13 @@ impl Write {
     }
 }
 
-/// What a write did, once it is committed.
+/// What a write did inside its transaction.
 #[derive(Default)]
 pub(crate) struct Written {
     /// For updates: what was written.
     pub(crate) change: Option<Box<Change>>,
-    /// What to publish.
-    pub(crate) news: Option<News>,
+    /// What to publish once it is committed.
+    pub(crate) publication: Option<Publication>,
 }
 
 impl Written {
@@ -71,8 +62,8 @@ impl Written {
     }
 }
 
-/// What a committed write has to tell.
-pub(crate) enum News {
+/// What a committed write publishes.
+pub(crate) enum Publication {
     Commit(Commit),
     Presence(Arc<Presence>),
 }

@@ -1,9 +1,9 @@
 //! The writer of `SQLite`: one task that commits many waiting writes with one fsync.
 //!
-//! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`] writes and [`MAX_TEXT`]. Every write is published and
-//! answered after the commit, so acknowledged means durable; and since there is one writer, publication is in
-//! the order of commits. Should a statement fail, or the commit, the batch is rolled back
-//! and each of its writes is tried once more alone: a failing one does not fail its neighbours.
+//! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`] writes and a size of texts (`batch.rs`). Every
+//! write is published and answered after the commit, so acknowledged means durable; and since there is one writer,
+//! publication is in the order of commits. When a statement or the commit fails, the batch is rolled back and each of
+//! its writes is tried once more alone: a failing one does not fail its neighbours.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::sync::{mpsc, oneshot};
 
-use super::batch::{apply_all, only, publish};
+use super::batch::{apply_all, publish, single};
 use super::metrics::{Cause, Metrics, Pending};
 use super::write::{Answer, Outcome, Write, Written};
 use crate::error::DatabaseError;
@@ -49,7 +49,7 @@ impl Writer {
 
     /// Returns once everything that waits is committed and published.
     pub(crate) async fn drain(&self) {
-        // That the writer is gone means the same.
+        // When the writer is gone, nothing waits either.
         let _ = self.submit(Write::Fence(None)).await;
     }
 
@@ -85,14 +85,18 @@ async fn run(
                 metrics.publish.record(committed.elapsed());
             }
             Err(error) => {
-                tracing::warn!(?error, writes = batch.len(), "a batch failed; trying its writes one by one");
+                tracing::warn!(
+                    ?error,
+                    writes = batch.len(),
+                    "committing a batch failed; trying its writes one by one"
+                );
                 for job in batch.drain(..) {
                     metrics.retry(Cause::of(&error));
                     let alone = commit(&connection, std::slice::from_ref(&job), &metrics).await;
                     if let Err(error) = &alone {
                         metrics.fail(Cause::of(error), 1);
                     }
-                    finish(job, only(alone), publisher.as_ref()).await;
+                    finish(job, single(alone), publisher.as_ref()).await;
                 }
             }
         }
@@ -100,7 +104,7 @@ async fn run(
 }
 
 async fn finish(job: Job, outcome: Outcome, publisher: &dyn Publisher) {
-    // Whoever asked may be gone.
+    // The caller may be gone.
     let _ = job.answer.send(publish(outcome, publisher).await);
 }
 

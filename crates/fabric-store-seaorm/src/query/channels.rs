@@ -1,4 +1,4 @@
-//! Channels: as a decision sees one, as lists show them, and which ones have a turn that is over.
+//! Channels: as a decision sees one, as lists show them, and those whose turn is over.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +21,7 @@ pub(crate) async fn aggregate(
 ) -> Result<Option<ChannelAggregate>, DatabaseError> {
     let mut query = channel::Entity::find_by_id(scope.channel.as_str());
     if lock == Lock::ForUpdate {
-        // First of all: whatever is read after it is what the one before us committed.
+        // The lock comes first, so that everything that is read after it is what the previous transaction committed.
         query = query.lock_exclusive();
     }
     let Some(row) = query.one(db).await? else { return Ok(None) };

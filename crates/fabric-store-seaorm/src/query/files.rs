@@ -26,7 +26,7 @@ pub(crate) async fn usage_of(
     query.one(db).await?.map(|row| from_column("usage", row.bytes)).transpose()
 }
 
-/// How many bytes there are.
+/// How many bytes all files have together, and those of one user.
 pub(crate) async fn usage(db: &impl ConnectionTrait, user: &UserId) -> Result<Usage, DatabaseError> {
     Ok(Usage {
         guild: usage_of(db, EVERYBODY, Lock::Free).await?.unwrap_or_default(),
@@ -39,8 +39,8 @@ pub(crate) async fn find(db: &impl ConnectionTrait, id: &FileId) -> Result<Optio
     file::Entity::find_by_id(id.as_str()).one(db).await?.map(to_file).transpose()
 }
 
-/// Files that a decision may attach, in the order of their ids: two that want the same ones do not wait for
-/// each other in a circle.
+/// Files that a decision may attach, locked in the order of their ids, so that two transactions that want the same
+/// files do not deadlock.
 pub(crate) async fn wanted(
     db: &impl ConnectionTrait,
     ids: &[FileId],
@@ -101,7 +101,7 @@ pub(crate) async fn expired(
     Ok(files)
 }
 
-/// Files by id.
+/// The next files in the order of their ids.
 pub(crate) async fn after(
     db: &impl ConnectionTrait,
     after: Option<&FileId>,
@@ -116,7 +116,7 @@ pub(crate) async fn after(
     query.all(db).await?.into_iter().map(to_file).collect()
 }
 
-/// Which of these there are.
+/// Those of these files that have a row.
 pub(crate) async fn known(
     db: &impl ConnectionTrait,
     ids: &[FileId],

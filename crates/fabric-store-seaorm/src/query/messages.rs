@@ -27,7 +27,7 @@ pub(crate) async fn one(
     Ok(with_attachments(db, row.into_iter().collect()).await?.pop())
 }
 
-/// A page, ascending by seq.
+/// A page, ascending by seq. It ends early when its texts are long ([`fitting`]).
 pub(crate) async fn page(
     db: &impl ConnectionTrait,
     channel: &ChannelId,
@@ -44,7 +44,7 @@ pub(crate) async fn page(
     let forward = range.from.is_some();
     let order = if forward { Order::Asc } else { Order::Desc };
     let query = message::Entity::find().filter(bounds).order_by(message::Column::Seq, order);
-    // Their lengths first: two hundred texts of a megabyte are not for memory.
+    // Their lengths first: a page of long texts would not fit into memory.
     let integer = if db.get_database_backend() == DbBackend::MySql { "SIGNED" } else { "BIGINT" };
     let lengths: Vec<i64> = query
         .clone()

@@ -16,19 +16,19 @@ use sea_orm::{
 
 use crate::error::DatabaseError;
 
-/// What a look at a channel does to those who want to change it.
+/// Whether a read locks what it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lock {
-    /// Nothing.
+    /// It does not.
     Free,
-    /// They wait until the transaction ends. `SQLite` has one writer and needs no such word.
+    /// Others that want to change it wait until the transaction ends. `SQLite` has one writer and needs no locks.
     ForUpdate,
 }
 
-/// One snapshot: everything that is read in it is of the same moment. Dropping it ends it.
+/// A transaction in which everything that is read is of the same moment. Dropping it ends it.
 pub(crate) async fn snapshot(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DatabaseError> {
     if connection.get_database_backend() == DbBackend::Sqlite {
-        // Every transaction is one.
+        // Every transaction is a snapshot.
         return Ok(connection.begin().await?);
     }
     let (level, mode) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
@@ -53,6 +53,6 @@ pub(crate) async fn oldest<E: EntityTrait>(
         .into_tuple()
         .one(db)
         .await?;
-    // Just after: whatever is deleted before it is something.
+    // Just after it, so that at least one row is before it.
     Ok(created.map(|created_at| Timestamp(created_at + 1)))
 }

@@ -1,7 +1,7 @@
 //! Which texts of deleted messages are to be erased.
 //!
-//! Each text carries the time of its message's deletion, so that those whose time has come are found by an
-//! index, however many messages were ever deleted.
+//! Each text carries the time of its message's deletion, so that an index finds those that are due, however many
+//! messages were ever deleted.
 
 use fabric_domain::model::Timestamp;
 use fabric_domain::ports::ERASED_AT_ONCE;

@@ -8,8 +8,8 @@ use crate::error::DatabaseError;
 use crate::schema::convert::{self, from_json, to_column};
 use crate::schema::entity::{member, message, owed_wake};
 
-/// So many debts of a channel are looked at, the newest ones: whoever was away from a very busy one for days need not
-/// be woken by each of a million messages.
+/// The most wakes of a channel that are sent again, the newest ones: a member who was away from a very busy channel
+/// for days need not be woken by each of a million messages.
 const DEBTS: u64 = 10_000;
 
 /// What a member is owed, ascending by seq.
@@ -34,7 +34,7 @@ pub(crate) async fn owed(
             wakes.push(OwedWake { seq: convert::seq(row.seq)?, reason, hop: debt.hop });
         }
     }
-    // Whoever has written since needs no reminder of what was before.
+    // A member who has written since has seen what was before.
     if let Some(first) = wakes.first() {
         let own: Option<Option<i64>> = message::Entity::find()
             .select_only()

@@ -12,14 +12,14 @@ use tokio::time::sleep;
 
 use crate::error::DatabaseError;
 
-/// How long one may wait for a connection.
+/// How long to wait for a connection of the pool.
 const ACQUIRE: Duration = Duration::from_secs(3);
-/// How long the first connection may take: a server that starts together with its database waits for it a little.
+/// How long the first connection may take: a server may start together with its database.
 const FIRST: Duration = Duration::from_secs(15);
-/// How long to wait before it is tried again.
+/// The pause before connecting is tried again.
 const AGAIN: Duration = Duration::from_millis(25);
-/// How long a connection may take to say that it is well when it is given back. Without a limit, one whose
-/// server has silently gone would stay where nobody can use it.
+/// How long the health check of a connection that is given back may take. Without a limit, a connection whose server
+/// has silently gone would never be replaced.
 const RELEASE: Duration = Duration::from_secs(3);
 
 /// The kinds of databases.
@@ -49,8 +49,8 @@ impl Purpose {
         matches!(self, Self::Reading | Self::Writing)
     }
 
-    /// How long a statement may take in the server, in seconds; 0 is for ever. Nobody waits longer for a read, and
-    /// whoever has gone does not end it.
+    /// How long a statement may take in the server, in seconds; 0 is for ever. Callers do not
+    /// wait longer for a read, and one that gives up does not end the statement.
     fn statement_seconds(self) -> u32 {
         match self {
             Self::Reading => 15,
@@ -95,7 +95,7 @@ pub(crate) async fn open(
     };
     options.max_connections(connections).acquire_timeout(ACQUIRE).sqlx_logging(false);
     if !purpose.is_brief() {
-        // What belongs to the one connection, such as a lock, is wanted to the end.
+        // What belongs to the connection, such as a lock, is needed to the end.
         options.max_lifetime(None).idle_timeout(None);
     }
     match kind {
@@ -116,7 +116,7 @@ pub(crate) async fn open(
             Ok(connection) => return Ok(connection),
             Err(error) => DatabaseError::from(error),
         };
-        // Making a new file one with a log takes a lock that `SQLite` does not wait for.
+        // Switching a new file to WAL takes a lock that `SQLite` does not wait for.
         let may_pass = error.is_busy() || error.is_timeout();
         if !may_pass || began.elapsed() + ACQUIRE > FIRST {
             return Err(error.into());
@@ -125,7 +125,7 @@ pub(crate) async fn open(
     }
 }
 
-/// Creates the file for its owner only, when it is not there: it holds what people tell each other in private.
+/// Creates the file for its owner only, when it is not there: it holds private conversations.
 /// `SQLite` gives its companion files the same permissions.
 fn create_private(url: &str) -> Result<(), StoreError> {
     if url.contains(":memory:") || url.contains("mode=memory") {
@@ -145,14 +145,16 @@ fn create_private(url: &str) -> Result<(), StoreError> {
     }
 }
 
-/// The journal and the rest of what makes it durable.
+/// The journal, and what else makes commits durable.
 fn sqlite(options: &mut ConnectOptions, purpose: Purpose) {
-    options.map_sqlx_sqlite_pool_opts(|pool| pool.after_release(|connection, _| Box::pin(well(connection))));
-    // Ids come in no order that an index could follow, so much of it is wanted at any moment: 128 MiB.
+    options.map_sqlx_sqlite_pool_opts(|pool| {
+        pool.after_release(|connection, _| Box::pin(is_healthy(connection)))
+    });
+    // Rows are not inserted in the order of their indexes, so most pages of an index are in use: 128 MiB.
     let cache = if purpose == Purpose::Loading { "-131072" } else { "-2000" };
     options.min_connections(1).map_sqlx_sqlite_opts(move |options| {
         options
-            // In case somebody takes it away between its creation and now.
+            // In case the file was removed since it was created above.
             .create_if_missing(purpose != Purpose::Copying)
             .pragma("cache_size", cache)
             .journal_mode(SqliteJournalMode::Wal)
@@ -165,14 +167,14 @@ fn sqlite(options: &mut ConnectOptions, purpose: Purpose) {
     });
 }
 
-/// How long a transaction of ours may do nothing, in seconds, before the server ends it: a connection that was lost
-/// without a word leaves its locks behind, which nobody else could have until the server notices by itself (after
-/// hours). Longer than any transaction of ours takes; those that load or copy may take their time.
+/// How long a transaction may be idle, in seconds, before the server ends it: a connection that was lost without a
+/// notice leaves its locks behind until the server notices by itself, after hours. Longer than any transaction of a
+/// running guild takes; transactions that load or copy have no limit.
 const IDLE_IN_TRANSACTION: u32 = 20;
 
 fn mysql(options: &mut ConnectOptions, purpose: Purpose) {
-    // Strict, whatever the server's default is: a value that does not fit is refused, never cut.
-    // MySQL has no other limit for transactions that do nothing; a connection that was closed for it is replaced.
+    // Strict, whatever the server's default is: a value that does not fit is refused, never truncated.
+    // MySQL has no other limit for idle transactions; a connection that was closed for it is replaced.
     let idle = if purpose.is_brief() { IDLE_IN_TRANSACTION } else { 28_800 };
     let session = format!(
         "SET SESSION wait_timeout = {idle}, SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), \
@@ -182,7 +184,7 @@ fn mysql(options: &mut ConnectOptions, purpose: Purpose) {
     );
     // Before MySQL 8 and MariaDB 11.1 the isolation level had another name.
     let old_session = session.replace("transaction_isolation", "tx_isolation");
-    // Whatever the address says: with another character set, text would come back changed.
+    // Whatever the URL says: with another character set, text would come back changed.
     options.map_sqlx_mysql_opts(|options| options.charset("utf8mb4"));
     options.test_before_acquire_if_idle_for(Duration::from_secs(1)).map_sqlx_mysql_pool_opts(move |pool| {
         let sessions = [session.clone(), old_session.clone()];
@@ -192,19 +194,19 @@ fn mysql(options: &mut ConnectOptions, purpose: Purpose) {
                 if connection.execute(sqlx::AssertSqlSafe(session)).await.is_err() {
                     connection.execute(sqlx::AssertSqlSafe(old_session)).await?;
                 }
-                // What only one of MySQL and MariaDB knows is refused by the other.
-                for setting in only_some(purpose) {
+                // Each is known to MySQL or to MariaDB, and refused by the other.
+                for setting in settings_of_one(purpose) {
                     let _ = connection.execute(sqlx::AssertSqlSafe(setting)).await;
                 }
                 Ok(())
             })
         })
-        .after_release(|connection, _| Box::pin(well(connection)))
+        .after_release(|connection, _| Box::pin(is_healthy(connection)))
     });
 }
 
-/// Settings of a session that `MySQL` or `MariaDB` has, and not both.
-fn only_some(purpose: Purpose) -> Vec<String> {
+/// Settings of a session that either `MySQL` or `MariaDB` has.
+fn settings_of_one(purpose: Purpose) -> Vec<String> {
     // 0 is no limit, whatever the server's own is.
     let statement = purpose.statement_seconds();
     let mut settings = vec![
@@ -236,7 +238,7 @@ fn postgres(options: &mut ConnectOptions, purpose: Purpose) {
                     Ok(())
                 })
             })
-            .after_release(|connection, _| Box::pin(well(connection)))
+            .after_release(|connection, _| Box::pin(is_healthy(connection)))
         },
     );
 }
@@ -246,9 +248,9 @@ fn postgres(options: &mut ConnectOptions, purpose: Purpose) {
 /// The latter matters most. After an I/O error `SQLite` ends a transaction by itself, so that ending it fails;
 /// the driver then counts one that is not there, and would make the next transactions mere savepoints, whose
 /// "commit" commits nothing: they would be acknowledged and lost.
-async fn well<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
+async fn is_healthy<C: Connection>(connection: &mut C) -> Result<bool, sqlx::Error> {
     match tokio::time::timeout(RELEASE, connection.ping()).await {
-        // A rollback that was under way is over once the ping behind it is answered.
+        // A rollback that was sent before the ping is over once the ping is answered.
         Ok(answer) => answer.map(|()| !connection.is_in_transaction()),
         Err(_) => Err(sqlx::Error::Io(ErrorKind::TimedOut.into())),
     }
@@ -267,7 +269,7 @@ mod tests {
         row.try_get_by_index(0).unwrap()
     }
 
-    /// Otherwise a connection that was lost without a word would keep a channel locked for hours.
+    /// Otherwise a connection that was lost without a notice would keep a channel locked for hours.
     #[tokio::test]
     async fn the_server_ends_transactions_that_do_nothing_for_long() {
         let (mariadb, postgres) = (servers::mariadb().url, servers::postgres().url);

@@ -82,7 +82,7 @@ pub(crate) fn channel_row(
     })
 }
 
-/// A member, with the presence that stands beside it.
+/// A member with their presence.
 pub(crate) fn member(row: member::Model, presence: Option<presence::Model>) -> Member {
     let status = presence.and_then(|row| row.status.parse().ok()).unwrap_or(PresenceStatus::Unknown);
     Member { user_id: row.user_id.into(), wake_mapped: row.wake_mapped, presence: status }
@@ -201,7 +201,7 @@ pub(crate) fn owed_wake_row(
     })
 }
 
-/// The answer that an idempotency key stands for.
+/// An idempotency key with the answer to its request.
 pub(crate) fn idempotency_row(
     slot: &IdempotencySlot,
     outcome: &PostOutcome,
@@ -239,7 +239,7 @@ pub(crate) fn to_file(row: file::Model) -> Result<File, DatabaseError> {
     })
 }
 
-/// What a message keeps of a file: which message, in which channel, at which place.
+/// An attachment, with its message, its channel, and its place among the attachments of the message.
 pub(crate) fn to_attachment(
     row: attachment::Model,
 ) -> Result<(MessageId, ChannelId, u64, Attachment), DatabaseError> {

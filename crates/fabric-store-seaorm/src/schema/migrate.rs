@@ -19,7 +19,7 @@ use super::connect::{self, Purpose};
 use super::entity::unfinished_import;
 use crate::error::DatabaseError;
 
-/// Names our lock among those of the server's other users: the first bytes of "fabric migrations".
+/// The key of our advisory lock: the first bytes of "fabric migrations".
 const ADVISORY_LOCK: i64 = 0x6661_6272_6963_206d;
 
 /// The schema is not the one that this binary works on.
@@ -94,12 +94,12 @@ pub(crate) async fn refuse_incomplete(connection: &impl ConnectionTrait) -> Resu
     }
 }
 
-/// Runs pending migrations; answers the list, a line each.
+/// Runs pending migrations; returns the list of migrations, a line each.
 pub async fn up(url: &str) -> Result<Vec<String>, SchemaError> {
     step(url, Step::Up).await
 }
 
-/// Reverts the latest migration; answers the list, a line each. A database that is not complete is refused.
+/// Reverts the latest migration; returns the list of migrations, a line each. A database that is not complete is refused.
 pub async fn down(url: &str) -> Result<Vec<String>, SchemaError> {
     step(url, Step::Down).await
 }
@@ -116,7 +116,7 @@ async fn step(url: &str, step: Step) -> Result<Vec<String>, SchemaError> {
 }
 
 /// When the database's schema was first made, in seconds since 1970; a backup and its copies share it. What is kept
-/// beside a database, such as the bytes of files, is told by it from what belongs to another one.
+/// beside a database, such as the bytes of files, carries it, so that it is not used with another one.
 pub async fn made_at(url: &str) -> Result<i64, SchemaError> {
     let connection = connect::open(url, Purpose::Migrating, 1).await?;
     refuse_newer(&connection).await?;
@@ -132,7 +132,7 @@ pub(crate) async fn pending(connection: &DatabaseConnection) -> Result<usize, Sc
     Ok(Migrator::get_pending_migrations_read_only(connection).await?.len())
 }
 
-/// Whatever a newer binary did to the schema, this one cannot know how to work with it. Only reads.
+/// Refuses a schema with migrations that this binary does not know. Only reads.
 async fn refuse_newer<'c>(connection: impl IntoSchemaManagerConnection<'c>) -> Result<(), SchemaError> {
     let manager = SchemaManager::new(connection);
     if !manager.has_table(seaql_migrations::Entity.table_name()).await? {
@@ -148,11 +148,11 @@ async fn refuse_newer<'c>(connection: impl IntoSchemaManagerConnection<'c>) -> R
     if unknown.is_empty() { Ok(()) } else { Err(SchemaError::New(unknown)) }
 }
 
-/// Takes the step while nobody else does.
+/// Takes the step under the lock of the database.
 async fn locked(connection: &DatabaseConnection, step: Step) -> Result<(), SchemaError> {
     match connection.get_database_backend() {
         DbBackend::MySql => {
-            // The pool has one connection, so the lock is held by the one that migrates; and it goes with it.
+            // The pool has one connection, so the connection that migrates holds the lock, which ends with it.
             lock_mysql(connection).await?;
             let done = run(connection, step).await;
             connection.execute_unprepared("DO RELEASE_LOCK(CONCAT('fabric ', MD5(DATABASE())))").await?;
@@ -185,7 +185,7 @@ where
     match step {
         Step::Up => Migrator::up(connection, None).await?,
         Step::Down => {
-            // The mark would go with its table, and a server would start on half a guild.
+            // The mark would be dropped with its table, and a server would start on half a guild.
             let manager = SchemaManager::new(connection);
             if manager.has_table(unfinished_import::Entity.table_name()).await? {
                 refuse_incomplete(connection).await?;
@@ -197,7 +197,7 @@ where
 }
 
 async fn lock_mysql(connection: &DatabaseConnection) -> Result<(), SchemaError> {
-    // Locks are the server's, not the database's, hence the name.
+    // Named locks are per server, not per database, hence the name.
     let query = "SELECT GET_LOCK(CONCAT('fabric ', MD5(DATABASE())), 300) AS got";
     let row = connection.query_one_raw(Statement::from_string(DbBackend::MySql, query)).await?;
     let got: Option<i64> = row.map_or(Ok(None), |row| row.try_get("", "got"))?;

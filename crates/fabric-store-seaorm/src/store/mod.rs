@@ -33,24 +33,24 @@ const SEARCHERS: usize = 3;
 const READ: Duration = Duration::from_secs(15);
 /// How long an idempotency key is kept, in milliseconds: 24 hours.
 const KEY_LIFETIME_MS: i64 = 24 * 3_600 * 1_000;
-/// How long a wake is owed, in milliseconds: 7 days. Older ones are no longer news.
+/// How long a wake is owed, in milliseconds: 7 days.
 const WAKE_LIFETIME_MS: i64 = 7 * KEY_LIFETIME_MS;
-/// So many wakes are noted as settled in one transaction.
+/// The most wakes that one transaction notes as settled.
 const SETTLED_AT_A_TIME: usize = 500;
-/// So many of each are forgotten in one transaction, and those of the same moment.
+/// The most expired keys, and wakes, that one transaction deletes, apart from those of the same millisecond.
 const SWEPT_AT_A_TIME: u64 = 2_000;
 
 /// Fabric's store on a SQL database.
 #[derive(Clone)]
 pub struct SqlStore {
     pub(crate) reads: DatabaseConnection,
-    /// Searches may take long, and must not take all readers.
+    /// Bounds searches: they may take long, and must not take all readers.
     searches: Arc<Semaphore>,
     writes: Writes,
     clock: Arc<dyn Clock>,
 }
 
-/// Is told of every statement, on the task that made it: for metrics and audits.
+/// Called with every statement, on the task that made it: for metrics and audits.
 pub type Observer = Arc<dyn Fn(&sea_orm::metric::Info<'_>) + Send + Sync>;
 
 /// How this kind of database is written to.
@@ -73,7 +73,7 @@ impl SqlStore {
         Self::open_observed(url, sync, clock, publisher, None).await
     }
 
-    /// As [`Self::open`], and tells the observer of every statement.
+    /// As [`Self::open`]; the observer is called with every statement.
     pub async fn open_observed(
         url: &str,
         sync: bool,
@@ -100,12 +100,12 @@ impl SqlStore {
         Ok(Self { reads, searches: Arc::new(Semaphore::new(SEARCHERS)), writes, clock })
     }
 
-    /// Forgets idempotency keys that are older than 24 hours, and wakes that have been owed for a week.
+    /// Deletes idempotency keys that are older than 24 hours, and wakes that have been owed for a week.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.clock.now().0;
         let (keys_end, wakes_end) = (Timestamp(now - KEY_LIFETIME_MS), Timestamp(now - WAKE_LIFETIME_MS));
         loop {
-            // After a day without a sweep there are many: each part is soon done, and others come in between.
+            // After a day without a sweep there are many. Small transactions let other writes through in between.
             let created_at = idempotency_key::Column::CreatedAt;
             let keys =
                 query::oldest::<idempotency_key::Entity>(&self.reads, created_at, keys_end, SWEPT_AT_A_TIME)
@@ -122,9 +122,8 @@ impl SqlStore {
         }
     }
 
-    /// Lets every write that waits be committed and published, and closes the database: `SQLite` takes its log
-    /// up into the file, which is then all there is. Whatever is asked for afterwards fails, as if the database
-    /// were away.
+    /// Commits and publishes every write that waits, and closes the database; `SQLite` merges its log into the file.
+    /// Every call afterwards fails as if the database were unreachable.
     pub async fn close(&self) -> Result<(), StoreError> {
         match &self.writes {
             Writes::One(writer) => writer.drain().await,
@@ -169,7 +168,7 @@ impl SqlStore {
     }
 }
 
-/// A read that does not wait for ever for a server that has silently gone.
+/// A read that fails after [`READ`], so that nobody waits for a server that has silently gone.
 pub(crate) async fn limited<T>(
     read: impl Future<Output = Result<T, DatabaseError>> + Send,
 ) -> Result<T, StoreError> {
@@ -226,7 +225,7 @@ impl ChannelStore for SqlStore {
     }
 
     async fn settle_wakes(&self, mut settled: Vec<SettledWakes>) -> Result<(), StoreError> {
-        // In one order, and never so many that others wait long for the rows.
+        // Always in the same order, so that two calls cannot deadlock; and few, so that others do not wait long.
         settled.sort_unstable_by(|one, other| (&one.channel, &one.user).cmp(&(&other.channel, &other.user)));
         for some in settled.chunks(SETTLED_AT_A_TIME) {
             self.write(Write::SettleWakes(some.into())).await?;
@@ -272,7 +271,7 @@ impl MessageStore for SqlStore {
 impl SearchStore for SqlStore {
     async fn search(&self, search: &Search) -> Result<Option<Vec<Message>>, StoreError> {
         limited(async {
-            // Never closed, so there is always one to come.
+            // The semaphore is never closed.
             let _turn = self.searches.acquire().await;
             search::search(&self.snapshot().await?, search).await
         })
