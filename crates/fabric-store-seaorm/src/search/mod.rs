@@ -170,3 +170,20 @@ async fn named_channels(
     }
     Ok(Some(channels.into_iter().map(|(id, _)| channel_token(&ChannelId::from(id))).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_written_in_the_language_of_each_index() {
+        let token = |text: &str, is_prefix| Token { text: text.to_owned(), is_prefix };
+        let condition = |full_text: &dyn FullText| {
+            let either = full_text.any(&[token("word", false), token("wo", true)]);
+            full_text.every(&[either, full_text.any(&[token("other", false)])])
+        };
+        assert_eq!(condition(&SqliteFts), "(word OR wo*) AND other");
+        assert_eq!(condition(&PostgresText), "(word | wo:*) & other");
+        assert_eq!(condition(&InnodbText), "+(word wo*) +other ");
+    }
+}

@@ -46,3 +46,23 @@ fn numbered(text: &str) -> String {
     }
     numbered
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_numbered_for_postgresql_only() {
+        let statement = |backend| {
+            let mut sql = Sql::new("SELECT a FROM t WHERE b = ?", [1.into()]);
+            sql.push(" AND c = ?", [2.into()]);
+            sql.append(Sql::new(" OR d = ?", [3.into()]));
+            let statement = sql.into_statement(backend);
+            (statement.sql, statement.values.map(|values| values.0.len()))
+        };
+        let plain = "SELECT a FROM t WHERE b = ? AND c = ? OR d = ?".to_owned();
+        assert_eq!(statement(DbBackend::Sqlite), (plain, Some(3)));
+        let numbered = "SELECT a FROM t WHERE b = $1 AND c = $2 OR d = $3".to_owned();
+        assert_eq!(statement(DbBackend::Postgres), (numbered, Some(3)));
+    }
+}
