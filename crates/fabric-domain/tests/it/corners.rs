@@ -72,7 +72,7 @@ impl Corners {
         match step.input {
             Input::Message { .. } => self.look_at_message(step),
             Input::NoReply { .. } | Input::ForceProceed { .. } | Input::Timeout { .. } => {
-                self.look_at_pass(step)
+                self.look_at_pass(step);
             }
             Input::MemberAdded { .. } | Input::MemberRemoved { .. } => self.look_at_members(step),
             Input::MovedToBypass { user } => self.see(

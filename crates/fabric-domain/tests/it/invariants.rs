@@ -267,7 +267,7 @@ pub(crate) fn force_proceed_goes_on(state: &TurnState, seed: Seed) -> Holds {
             continue;
         }
         let mut forced = state.clone();
-        let turn = (!state.is_idle() && seed.0 % 2 == 0).then_some(state.turn());
+        let turn = (!state.is_idle() && seed.0.is_multiple_of(2)).then_some(state.turn());
         let effect = forced.apply(&Input::ForceProceed { by: by.clone(), turn }, seed);
         ensure(effect == Effect::Moved, || format!("/force-proceed by {by}: {effect:?}"))?;
         if state.is_idle() {

@@ -245,7 +245,7 @@ impl Naive {
             }
             // "Author is the active speaker."
             Some(active) if active == *author && !late => {
-                let m = self.summons(author, mentioned, self.interrupted());
+                let m = self.summons(author, mentioned, self.interrupted().as_ref());
                 if m.is_empty() {
                     self.use_up(after)?;
                     self.pass_by(Some(author), after)?;
@@ -267,12 +267,12 @@ impl Naive {
 
     /// M: "mentioned - author, intersected with the members, in first-seen order; without the one who
     /// has the floor next anyway; and without whom `summoned` counts twice already".
-    fn summons(&self, author: &UserId, mentioned: &[UserId], next_anyway: Option<UserId>) -> Vec<UserId> {
+    fn summons(&self, author: &UserId, mentioned: &[UserId], next_anyway: Option<&UserId>) -> Vec<UserId> {
         let mut m: Vec<UserId> = Vec::new();
         for user in mentioned {
             let summoned = user != author
                 && self.has_member(user)
-                && Some(user) != next_anyway.as_ref()
+                && Some(user) != next_anyway
                 && self.summonses_of(user) < 2;
             if summoned && !m.contains(user) {
                 m.push(user.clone());

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fabric_domain::model::UserId;
-use fabric_domain::rules::turn::{Input, Seed, TurnState};
+use fabric_domain::rules::turn::{Input, MAX_FRAMES, Seed, TurnState};
 
 use crate::walk::interrupted;
 
@@ -31,7 +31,7 @@ pub(crate) const TALKERS: [(&str, Mentions); 6] = [
     }),
     ("one at a time, as long as somebody can be summoned", |state, _| summonable(state).take(1).collect()),
     ("one at a time, without losing a frame to the fifth", |state, _| {
-        let left = if state.frames().len() < 4 { 1 } else { 0 };
+        let left = usize::from(state.frames().len() < MAX_FRAMES);
         summonable(state).take(left).collect()
     }),
 ];

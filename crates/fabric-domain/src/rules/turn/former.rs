@@ -31,12 +31,12 @@ pub(super) fn carry_over(round: &[FormerEvent], pass_streak: usize, state: &mut 
     }
     let spoke = round.iter().rposition(|event| event.act == FormerAct::Spoke);
     state.last_author = spoke.map(|last| round[last].user.clone());
-    let passes = &round[spoke.map_or(0, |last| last + 1)..];
+    let behind = &round[spoke.map_or(0, |last| last + 1)..];
     // Messages of those outside the order ended a streak without being noted in the round.
-    let since = &passes[passes.len().saturating_sub(pass_streak)..];
+    let since = &behind[behind.len().saturating_sub(pass_streak)..];
     // Who has the floor, or gets it back, keeps it.
     let floor = [state.active().cloned(), state.cursor().cloned()];
     let mut seen: HashSet<&UserId> = floor.iter().flatten().collect();
-    let passers = since.iter().map(|event| &event.user);
-    state.declined = passers.filter(|user| seen.insert(user) && state.is_member(user)).cloned().collect();
+    let passed = since.iter().map(|event| &event.user);
+    state.declined = passed.filter(|user| seen.insert(user) && state.is_member(user)).cloned().collect();
 }

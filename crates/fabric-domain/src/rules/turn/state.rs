@@ -172,6 +172,9 @@ impl TurnState {
     }
 }
 
+/// What every JSON parser keeps exactly, and no channel comes to.
+const MAX_TURN: u64 = (1 << 53) - 1;
+
 /// A stored state that breaks what always holds.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid turn state: {0}")]
@@ -215,6 +218,9 @@ impl TurnState {
         let mut members = HashSet::new();
         if !self.order.iter().chain(&self.bypass).all(|user| members.insert(user)) {
             return Err("a member sits twice");
+        }
+        if self.turn > MAX_TURN {
+            return Err("the turn has a number beyond counting");
         }
         if self.cursor.as_ref().is_some_and(|cursor| !self.order.contains(cursor)) {
             return Err("the cursor is not in the order");
