@@ -1,12 +1,14 @@
 //! How a failed use case is told: one mapping, for REST and sockets alike.
 
-use fabric_domain::model::Refusal;
+use fabric_domain::model::{FieldError, Refusal};
+#[cfg(feature = "server")]
 use fabric_domain::ports::{BytesError, StoreError};
+#[cfg(feature = "server")]
 use fabric_domain::services::ServiceError;
 
 use crate::error::{ErrorBody, FieldProblem};
 
-/// A failure as a client is told of it.
+/// A failure as a client is told of it, and what only the log is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The HTTP status.
@@ -17,12 +19,29 @@ pub struct Failure {
     pub message: String,
     /// Every bad field.
     pub details: Option<Vec<FieldProblem>>,
+    /// In how many seconds another attempt may be worth while, where that is known.
+    pub retry_after: Option<u64>,
+    /// What exactly went wrong on the server's side: for the log, never for clients.
+    pub cause: Option<String>,
 }
 
 impl Failure {
     /// A failure without details.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: None }
+        Self { status, code, message: message.into(), details: None, retry_after: None, cause: None }
+    }
+
+    /// A request whose fields are wrong, each for its own reason.
+    pub fn bad_fields(message: impl Into<String>, fields: Vec<FieldError>) -> Self {
+        let problem = |bad: FieldError| FieldProblem { field: bad.field.to_owned(), message: bad.message };
+        let details = Some(fields.into_iter().map(problem).collect());
+        Self { details, ..Self::new(400, "validation_failed", message) }
+    }
+
+    /// The same, caused by this.
+    #[must_use]
+    pub fn caused_by(self, cause: impl Into<String>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
     }
 
     /// The body of the answer to this request.
@@ -61,36 +80,32 @@ fn status(refusal: &Refusal) -> u16 {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let mut failure = Self::new(status(&refusal), refusal.code(), refusal.to_string());
-        if let Refusal::Invalid(fields) = refusal {
-            let problem = |field: fabric_domain::model::FieldError| FieldProblem {
-                field: field.field.to_owned(),
-                message: field.message,
-            };
-            failure.details = Some(fields.into_iter().map(problem).collect());
+        match refusal {
+            Refusal::Invalid(fields) => Self::bad_fields("invalid request", fields),
+            refusal => Self::new(status(&refusal), refusal.code(), refusal.to_string()),
         }
-        failure
     }
 }
 
+#[cfg(feature = "server")]
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Refused(refusal) => refusal.into(),
-            // What exactly is wrong with the database is for the log, not for clients.
-            ServiceError::Store(StoreError::Unavailable(_)) => Self::new(
+            ServiceError::Store(StoreError::Unavailable(cause)) => Self::new(
                 503,
                 "storage_unavailable",
                 "the database cannot be reached; try again, with the same Idempotency-Key where there is one",
-            ),
-            ServiceError::Store(StoreError::Inconsistent(_)) => {
-                Self::new(500, "internal_error", "something is wrong on our side")
+            )
+            .caused_by(cause),
+            ServiceError::Store(StoreError::Inconsistent(cause)) => {
+                Self::new(500, "internal_error", "something is wrong on our side").caused_by(cause)
             }
-            ServiceError::Files(BytesError::Full(_)) => {
-                Self::new(507, "storage_full", "there is no room for files")
+            ServiceError::Files(BytesError::Full(cause)) => {
+                Self::new(507, "storage_full", "there is no room for files").caused_by(cause)
             }
-            ServiceError::Files(BytesError::Unavailable(_)) => {
-                Self::new(503, "storage_unavailable", "files cannot be reached; try again")
+            ServiceError::Files(BytesError::Unavailable(cause)) => {
+                Self::new(503, "storage_unavailable", "files cannot be reached; try again").caused_by(cause)
             }
             ServiceError::Center(_) => center_unavailable(),
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -122,8 +123,57 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::from(seconds) * 1_000))
     }
 
+    /// This instant and `duration` more, in whole milliseconds.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// This instant and `duration` less, in whole milliseconds.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+
+    /// How long ago `earlier` was; nothing when it is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.millis_since(earlier)).unwrap_or_default())
+    }
+
     /// Milliseconds from `earlier` to this instant; negative when `earlier` is later.
     pub fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What a clock or a disk says; an instant before 1970 counts as 1970.
+impl From<SystemTime> for Timestamp {
+    fn from(instant: SystemTime) -> Self {
+        Self(millis(instant.duration_since(UNIX_EPOCH).unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_counted_in_whole_milliseconds_and_never_overflow() {
+        let noon = Timestamp(1_000);
+        assert_eq!(noon.plus(Duration::from_micros(2_999)), Timestamp(1_002));
+        assert_eq!(noon.minus(Duration::from_millis(1_500)), Timestamp(-500));
+        assert_eq!(
+            (noon.plus(Duration::MAX), Timestamp(-1).minus(Duration::MAX)),
+            (Timestamp(i64::MAX), Timestamp(i64::MIN))
+        );
+        assert_eq!(
+            (noon.since(Timestamp(1)), Timestamp(1).since(noon)),
+            (Duration::from_millis(999), Duration::ZERO)
+        );
+        assert_eq!(Timestamp::from(UNIX_EPOCH + Duration::from_secs(1)), noon);
     }
 }

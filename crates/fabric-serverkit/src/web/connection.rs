@@ -1,0 +1,47 @@
+//! How long connections may rest, and how a server ends.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_http::Request;
+use actix_service::{IntoServiceFactory, ServiceFactory};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Response};
+use actix_web::{Error, HttpServer};
+
+/// How long a connection may rest between two requests: longer than proxies and clients let theirs, so that it is they
+/// who close it, and never we while a request is on its way.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a connection may take to send the head of its first request. A client whose machine stands still for some
+/// seconds is no attacker.
+const REQUEST_HEAD: Duration = Duration::from_secs(30);
+
+/// How long what a client is still sending is read after it was refused, so that it gets to see the answer.
+const LINGERING: Duration = Duration::from_secs(5);
+
+/// Requests in flight get this many seconds when the server stops.
+const SHUTDOWN_SECONDS: u64 = 5;
+
+/// A server whose connections rest and end as every server's of Fabric do. Signals are left to the program, which stops
+/// the server by its handle.
+pub fn with_connection_settings<F, I, S, B>(server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    server
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(REQUEST_HEAD)
+        .client_disconnect_timeout(LINGERING)
+        // Answers and events are small.
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+}
