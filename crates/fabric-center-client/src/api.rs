@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable as _};
 use fabric_api::center::NODE_KEY_HEADER;
 use fabric_domain::ports::{CenterError, Clock};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -13,8 +14,9 @@ use serde::de::DeserializeOwned;
 use crate::breaker::Breaker;
 use crate::config::{BuildError, Config};
 
-/// The pause before the retry is this long at least, and up to twice as long.
-const RETRY_PAUSE_MILLIS: u64 = 50;
+/// The pause before the retry is this long at least, and up to twice as long, so that not every node comes back at the
+/// same moment.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Center's routes, as the node calls them.
 pub(crate) struct Api {
@@ -27,7 +29,8 @@ pub(crate) struct Api {
 }
 
 /// Why one attempt failed.
-enum Failed {
+#[derive(Debug)]
+enum AttemptError {
     /// Center did not answer, or could not: it may the next time.
     Silent(String),
     /// Center has answered, but not with what was asked for: it would again.
@@ -42,7 +45,7 @@ impl Api {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(BuildError::BaseUrl);
         }
-        let mut key = HeaderValue::from_str(&config.api_key).map_err(|_| BuildError::ApiKey)?;
+        let mut key = HeaderValue::from_str(config.api_key.expose()).map_err(|_| BuildError::ApiKey)?;
         key.set_sensitive(true);
         let headers = HeaderMap::from_iter([(HeaderName::from_static(NODE_KEY_HEADER), key)]);
         let mut http = Client::builder()
@@ -86,28 +89,23 @@ impl Api {
         if !self.breaker.allows(self.clock.now()) {
             return Err(CenterError::Unavailable("it has not answered for a while".to_owned()));
         }
-        let twice = async {
-            match self.attempt(&method, path, body).await {
-                Err(Failed::Silent(first)) => {
-                    tracing::debug!(path, error = %first, "Center did not answer; once more");
-                    tokio::time::sleep(retry_pause()).await;
-                    self.attempt(&method, path, body).await
-                }
-                done => done,
-            }
-        };
+        let once_more = ConstantBuilder::new().with_delay(RETRY_PAUSE).with_max_times(1).with_jitter();
+        let twice = (|| self.attempt(&method, path, body))
+            .retry(once_more)
+            .when(|error| matches!(error, AttemptError::Silent(_)))
+            .notify(|error, _| tracing::debug!(path, ?error, "Center did not answer; once more"));
         let outcome = tokio::time::timeout(self.timeout, twice).await;
-        match outcome.unwrap_or_else(|_| Err(Failed::Silent("no answer in time".to_owned()))) {
+        match outcome.unwrap_or_else(|_| Err(AttemptError::Silent("no answer in time".to_owned()))) {
             Ok(answer) => {
                 self.breaker.succeeded();
                 Ok(answer)
             }
-            Err(Failed::Refused(reason)) => {
+            Err(AttemptError::Refused(reason)) => {
                 self.breaker.succeeded();
                 tracing::warn!(path, reason, "Center refused a request of this node");
                 Err(CenterError::Unavailable(reason))
             }
-            Err(Failed::Silent(reason)) => {
+            Err(AttemptError::Silent(reason)) => {
                 self.breaker.failed(self.clock.now());
                 Err(CenterError::Unavailable(reason))
             }
@@ -119,33 +117,24 @@ impl Api {
         method: &Method,
         path: &str,
         body: Option<&(impl Serialize + Sync)>,
-    ) -> Result<T, Failed> {
+    ) -> Result<T, AttemptError> {
         let mut request = self.http.request(method.clone(), format!("{}/api{path}", self.base));
         if let Some(body) = body {
             request = request.json(body);
         }
         // The address in the error's text tells nothing that the log does not know.
         let response =
-            request.send().await.map_err(|error| Failed::Silent(error.without_url().to_string()))?;
+            request.send().await.map_err(|error| AttemptError::Silent(error.without_url().to_string()))?;
         let status = response.status();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Failed::Silent(format!("it answered {status}")));
+            return Err(AttemptError::Silent(format!("it answered {status}")));
         }
         if !status.is_success() {
-            return Err(Failed::Refused(format!("it answered {status}")));
+            return Err(AttemptError::Refused(format!("it answered {status}")));
         }
-        let body = response.bytes().await.map_err(|error| Failed::Silent(error.without_url().to_string()))?;
+        let body =
+            response.bytes().await.map_err(|error| AttemptError::Silent(error.without_url().to_string()))?;
         serde_json::from_slice(&body)
-            .map_err(|error| Failed::Refused(format!("its answer makes no sense: {error}")))
+            .map_err(|error| AttemptError::Refused(format!("its answer makes no sense: {error}")))
     }
-}
-
-/// So that not every node comes back at the same moment.
-fn retry_pause() -> Duration {
-    Duration::from_millis(RETRY_PAUSE_MILLIS + jitter(RETRY_PAUSE_MILLIS))
-}
-
-/// Below `most`; 0 where there is no randomness, which does no harm here.
-pub(crate) fn jitter(most: u64) -> u64 {
-    getrandom::u64().unwrap_or_default() % most.max(1)
 }

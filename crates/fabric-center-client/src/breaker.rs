@@ -5,8 +5,6 @@ use std::time::Duration;
 use fabric_domain::model::Timestamp;
 use parking_lot::Mutex;
 
-use crate::cached::after;
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Breaker {
@@ -37,7 +35,7 @@ impl Breaker {
             State::Closed { .. } => true,
             State::Open { until } if now < until => false,
             State::Open { .. } => {
-                *state = State::Open { until: after(now, self.pause) };
+                *state = State::Open { until: now.plus(self.pause) };
                 true
             }
         }
@@ -51,7 +49,7 @@ impl Breaker {
     /// Center has not answered.
     pub(crate) fn failed(&self, now: Timestamp) {
         let mut state = self.state.lock();
-        let open = State::Open { until: after(now, self.pause) };
+        let open = State::Open { until: now.plus(self.pause) };
         *state = match *state {
             State::Closed { failed } if failed + 1 < self.failures => State::Closed { failed: failed + 1 },
             State::Closed { .. } | State::Open { .. } => open,

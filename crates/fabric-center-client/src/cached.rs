@@ -8,12 +8,6 @@ use fabric_domain::model::Timestamp;
 use fabric_domain::ports::{CenterError, Clock};
 use moka::future::Cache;
 
-/// An instant and `duration` more.
-pub(crate) fn after(instant: Timestamp, duration: Duration) -> Timestamp {
-    let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    Timestamp(instant.0.saturating_add(millis))
-}
-
 /// What Center said, and how far it can be relied upon.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer<V> {

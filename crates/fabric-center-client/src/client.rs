@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable as _};
 use fabric_api::center::{
     Admin, Introspect, Introspection, Member, Node, RegisterNode, ResolveNames, ResolvedNames,
 };
@@ -15,8 +16,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
-use crate::api::{Api, jitter};
-use crate::cached::{Answer, Cached, after};
+use crate::api::Api;
+use crate::cached::{Answer, Cached};
 use crate::config::{BuildError, Config};
 
 /// A longer text is no token: Center need not be asked.
@@ -95,14 +96,20 @@ impl CenterClient {
     pub fn register_in_background(&self, name: Option<&str>, endpoint: &str) -> JoinHandle<()> {
         let (client, name, endpoint) = (self.clone(), name.map(str::to_owned), endpoint.to_owned());
         tokio::spawn(async move {
-            let mut pause = client.0.config.register_pause;
-            while let Err(error) = client.register(name.as_deref(), &endpoint).await {
-                tracing::warn!(%error, again_in = ?pause, "this node is not registered at Center yet");
-                let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                tokio::time::sleep(pause + Duration::from_millis(jitter(millis / 4))).await;
-                pause = (pause * 2).min(client.0.config.register_pause_most);
+            let config = &client.0.config;
+            let pauses = ExponentialBuilder::new()
+                .with_min_delay(config.register_pause)
+                .with_max_delay(config.register_pause_most)
+                .without_max_times()
+                .with_jitter();
+            let registered = (|| client.register(name.as_deref(), &endpoint)).retry(pauses).notify(
+                |error: &CenterError, again_in: Duration| {
+                    tracing::warn!(%error, ?again_in, "this node is not registered at Center yet");
+                },
+            );
+            if registered.await.is_ok() {
+                tracing::info!(node_id = %config.node_id, "registered at Center");
             }
-            tracing::info!(node_id = %client.0.config.node_id, "registered at Center");
         })
     }
 }
@@ -122,8 +129,8 @@ struct HealthAnswer {}
 
 impl Inner {
     fn answer<V>(&self, value: V, fresh_for: Duration) -> Answer<V> {
-        let fresh_until = after(self.clock.now(), fresh_for);
-        Answer { value, fresh_until, usable_until: after(fresh_until, self.config.grace) }
+        let fresh_until = self.clock.now().plus(fresh_for);
+        Answer { value, fresh_until, usable_until: fresh_until.plus(self.config.grace) }
     }
 
     async fn ask_about_token(&self, token: &str) -> Result<Answer<Option<Identity>>, CenterError> {

@@ -1,18 +1,18 @@
 //! How a guild node reaches Center.
 
-use std::fmt;
 use std::time::Duration;
 
 use fabric_domain::model::GuildId;
+use fabric_serverkit::Secret;
 use thiserror::Error;
 
 /// How a guild node reaches Center, and how long it relies on what it was told.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Center's address, with or without `/api` at the end.
     pub base_url: String,
     /// The node's key (`fnk_…`).
-    pub api_key: String,
+    pub api_key: Secret,
     /// The node's id, which is the guild's id.
     pub node_id: GuildId,
     /// A call takes no longer, its retry included. Default 3 s.
@@ -48,7 +48,7 @@ pub struct Config {
 
 impl Config {
     /// The defaults of the specification.
-    pub fn new(base_url: impl Into<String>, api_key: impl Into<String>, node_id: impl Into<GuildId>) -> Self {
+    pub fn new(base_url: impl Into<String>, api_key: impl Into<Secret>, node_id: impl Into<GuildId>) -> Self {
         Self {
             base_url: base_url.into(),
             api_key: api_key.into(),
@@ -68,15 +68,6 @@ impl Config {
             register_pause: Duration::from_secs(1),
             register_pause_most: Duration::from_mins(1),
         }
-    }
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("base_url", &self.base_url)
-            .field("node_id", &self.node_id)
-            .finish_non_exhaustive()
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fabric_domain::ports::{BytesError, Draft};
+use fabric_serverkit::private;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use crate::folder::{Folder, Paths, new_file};
+use crate::folder::{Folder, Paths};
 use crate::{blocking, failed};
 
 /// A draft; dropped before it is complete, it takes its file with it.
@@ -26,7 +27,7 @@ impl DiskDraft {
         let path = paths.part.clone();
         // In one go with its guard: whoever gives up waiting must not leave the file there.
         let (file, part) = blocking(move || {
-            let file = new_file().open(&path)?;
+            let file = private::options().write(true).create_new(true).open(&path)?;
             Ok((file, Part(Some(path))))
         })
         .await?;

@@ -1,10 +1,11 @@
 //! The folder: names, and what makes them durable.
 
-use std::fs::{self, File, OpenOptions, ReadDir};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, ReadDir};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use fabric_domain::model::FileId;
+use fabric_serverkit::private;
 
 use crate::present;
 
@@ -43,22 +44,13 @@ pub(crate) fn made_here(name: &str) -> Option<(&str, bool)> {
     (id.len() == 36 && id.bytes().enumerate().all(fits)).then_some((id, is_complete))
 }
 
-/// How a file is opened for writing that is not there yet: readable by this user only.
-pub(crate) fn new_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 impl Folder {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         let folder = Self(path.canonicalize()?);
         if let Some(parent) = folder.0.parent() {
             // A courtesy: whoever made the folder may have no right to its parent.
-            let _ = sync(parent);
+            let _ = private::sync_folder(parent);
         }
         Ok(folder)
     }
@@ -79,13 +71,8 @@ impl Folder {
 
     /// Notes whose folder this is, in place of what was noted.
     pub(crate) fn note(&self, guild: &str, database: i64) -> io::Result<()> {
-        // Several replicas may do so at once.
-        let part = self.0.join(format!("{OWNER}.{}{PART}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&part)?;
-        writeln!(file, "{guild}\n{DATABASE}{database}")?;
-        file.sync_all()?;
-        fs::rename(&part, self.0.join(OWNER))?;
-        self.sync()
+        let note = format!("{guild}\n{DATABASE}{database}\n");
+        private::replace(&self.0.join(OWNER), note.as_bytes())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -118,11 +105,6 @@ impl Folder {
 
     /// Makes the names in the folder durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        sync(&self.0)
+        private::sync_folder(&self.0)
     }
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    // Elsewhere a folder cannot be opened as a file, and its entries are journalled.
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::{DirEntry, ReadDir};
 use std::io;
-use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
 use fabric_domain::model::{FileId, Timestamp};
@@ -49,7 +48,6 @@ fn look(entry: &DirEntry) -> io::Result<Option<StoredBytes>> {
     let Some(name) = name.to_str() else { return Ok(None) };
     let Some((id, is_complete)) = made_here(name) else { return Ok(None) };
     let Some(data) = present(entry.metadata())?.filter(std::fs::Metadata::is_file) else { return Ok(None) };
-    let since_epoch = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let written_at = Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
+    let written_at = Timestamp::from(data.modified()?);
     Ok(Some(StoredBytes { id: FileId::new(id), written_at, is_complete }))
 }

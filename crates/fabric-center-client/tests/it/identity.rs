@@ -187,7 +187,7 @@ async fn members_are_remembered_briefly() {
 #[tokio::test]
 async fn a_wrong_node_key_is_no_reason_to_let_anybody_in_or_to_try_twice() {
     let fake = FakeCenter::start();
-    let client = fake.client_with(|config| config.api_key = "fnk_wrong".to_owned());
+    let client = fake.client_with(|config| config.api_key = "fnk_wrong".into());
     let error = client.introspect("good").await.unwrap_err();
     assert_eq!(error, CenterError::Unavailable("it answered 401 Unauthorized".to_owned()));
     assert_eq!(fake.calls(), 1);

@@ -6,17 +6,10 @@ use std::time::Duration;
 use fabric_api::center::Session;
 use fabric_center::{Center, Settings};
 use fabric_center_client::{CenterClient, Config};
-use fabric_domain::model::{Timestamp, UserKind};
-use fabric_domain::ports::{Clock, IdentityCenter as _};
+use fabric_domain::model::UserKind;
+use fabric_domain::ports::IdentityCenter as _;
+use fabric_serverkit::system::SystemClock;
 use serde_json::json;
-
-struct CenterClock;
-
-impl Clock for CenterClock {
-    fn now(&self) -> Timestamp {
-        fabric_center::Clock::now(&fabric_center::SystemClock)
-    }
-}
 
 #[tokio::test]
 async fn the_client_understands_the_real_center() {
@@ -40,7 +33,7 @@ async fn the_client_understands_the_real_center() {
     let mut config = Config::new(base.clone(), key.api_key.unwrap(), node_id);
     config.timeout = Duration::from_secs(30);
     config.admin_patience = Duration::from_secs(30);
-    let client = CenterClient::new(config, Arc::new(CenterClock)).unwrap();
+    let client = CenterClient::new(config, Arc::new(SystemClock)).unwrap();
 
     client.check().await.unwrap();
     let node = client.register(Some("Nord"), "https://nord.example").await.unwrap();
