@@ -3,12 +3,12 @@
 use std::fmt;
 
 use fabric_domain::model::Timestamp;
+use fabric_serverkit::system::new_uuid;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ConnectionTrait, EntityTrait as _};
 
 use crate::entity::audit_entry;
 use crate::error::Error;
-use crate::secret::new_id;
 
 /// Who asks for a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(crate) async fn record(
 ) -> Result<(), Error> {
     tracing::info!(%actor, action, target, detail, "audit");
     let row = audit_entry::ActiveModel {
-        id: Set(new_id(now)),
+        id: Set(new_uuid(now)),
         at: Set(now.0),
         actor: Set(actor.to_string()),
         action: Set(action.to_owned()),

@@ -1,11 +1,14 @@
 //! [`Center`]: opening it, and what all its use cases share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use fabric_domain::model::Timestamp;
+use fabric_domain::ports::Clock;
+use fabric_serverkit::private;
+use fabric_serverkit::system::SystemClock;
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
@@ -14,7 +17,6 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait as _;
 
-use crate::clock::{Clock, SystemClock};
 use crate::entity::setting;
 use crate::error::{Error, OpenError};
 use crate::limits::LoginLimits;
@@ -117,7 +119,11 @@ async fn connect(url: &str) -> Result<DatabaseConnection, OpenError> {
         // Every connection to memory is a database of its own.
         None => options.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None),
         Some(path) => {
-            create_private(&path)
+            // It holds password hashes and the signing secret. SQLite gives its companion files the same permissions.
+            private::options()
+                .create(true)
+                .append(true)
+                .open(&path)
                 .map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
             options.max_connections(4)
         }
@@ -167,16 +173,6 @@ fn sqlite_file(url: &str) -> Option<PathBuf> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let in_memory = path.is_empty() || path == ":memory:" || query.contains("mode=memory");
     (!in_memory).then(|| PathBuf::from(path))
-}
-
-/// Creates the file for its owner only: it holds password hashes and the signing secret. `SQLite` gives its companion
-/// files the same permissions.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
 }
 
 /// The secret of the first start. Two programs may start at once: the first to write it wins.

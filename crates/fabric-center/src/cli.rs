@@ -1,13 +1,13 @@
 //! Commands, each one use case of [`Center`].
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use fabric_center::{Center, DisplayName, Email, Endpoint, Error, NodeId, Password, Settings};
+use fabric_serverkit::program::{start_log, stop_signal};
 use serde_json::{Value, json};
-use tracing_subscriber::EnvFilter;
 
 /// Fabric's identity hub: users, agents' API keys, guild nodes.
 #[derive(Debug, Parser)]
@@ -147,7 +147,8 @@ async fn execute(cli: Cli) -> Result<Option<Value>, CommandError> {
         settings.db_url = db_url;
     }
     let serving = matches!(cli.command, Command::Serve);
-    init_log(&settings, serving);
+    // Commands other than `serve` only say what went wrong.
+    start_log(if serving { &settings.log } else { "warn" }, settings.log_format);
     let center = Center::open(settings).await?;
     match cli.command {
         Command::Serve => serve(&center).await.map(|()| None),
@@ -199,7 +200,7 @@ async fn node(center: &Center, command: NodeCommand) -> Result<Value, CommandErr
 async fn serve(center: &Center) -> Result<(), CommandError> {
     let (server, address) = center.server()?;
     // Before anybody is told that it runs: from now on a signal means a clean stop.
-    let stopped = stopped();
+    let stopped = stop_signal();
     tracing::info!(%address, "Center listens");
     let stop = server.handle();
     let signals = tokio::spawn(async move {
@@ -210,37 +211,4 @@ async fn serve(center: &Center) -> Result<(), CommandError> {
     let outcome = server.await;
     signals.abort();
     Ok(outcome?)
-}
-
-/// Listens, from the call on, for an interrupt, or the terminate signal of process managers; the future waits for it.
-fn stopped() -> impl Future<Output = ()> {
-    #[cfg(unix)]
-    let signals = {
-        use tokio::signal::unix::{SignalKind, signal};
-        signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)))
-    };
-    async move {
-        #[cfg(unix)]
-        if let Ok((mut interrupted, mut terminated)) = signals {
-            tokio::select! {
-                _ = interrupted.recv() => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-        let _ = tokio::signal::ctrl_c().await;
-    }
-}
-
-/// Log lines go to stderr: stdout is for answers. Commands other than `serve` only say what went wrong.
-fn init_log(settings: &Settings, serving: bool) {
-    let filter = if serving { settings.log.as_str() } else { "warn" };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match settings.log_format {
-        fabric_center::LogFormat::Json => builder.json().init(),
-        fabric_center::LogFormat::Text => builder.init(),
-    }
 }

@@ -24,7 +24,6 @@
 
 mod audit;
 mod center;
-mod clock;
 mod entity;
 mod error;
 mod guilds;
@@ -41,9 +40,7 @@ mod users;
 mod values;
 
 pub use center::Center;
-pub use clock::{Clock, SystemClock};
 pub use error::{Error, OpenError};
-pub use secret::Secret;
-pub use settings::{LogFormat, Settings, SettingsError};
+pub use settings::{Settings, SettingsError};
 pub use users::ListedUser;
 pub use values::{DisplayName, Email, Endpoint, NodeId, Password};

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use fabric_api::center::{Introspection, Session, TokenOwner, UserKind};
 use fabric_domain::model::Timestamp;
+use fabric_serverkit::system::new_uuid;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, EntityTrait as _, IntoActiveModel as _,
@@ -15,7 +16,7 @@ use crate::audit::{Actor, record};
 use crate::center::Center;
 use crate::entity::{api_key, membership, refresh_token, session, user};
 use crate::error::Error;
-use crate::secret::{REFRESH_PREFIX, fingerprint, new_id, new_token};
+use crate::secret::{REFRESH_PREFIX, fingerprint, new_token};
 use crate::tokens::Bearer;
 use crate::users::{find_by_email, revoke_sessions, to_user};
 use crate::values::email_key;
@@ -85,7 +86,7 @@ impl Center {
         let now = self.now();
         self.sweep(now).await?;
         let session = session::Model {
-            id: new_id(now),
+            id: new_uuid(now),
             user_id: user.id.clone(),
             api_key_id: key.map(|key| key.id),
             created_at: now.0,

@@ -1,13 +1,13 @@
 //! Configuration: `fabric-center.toml` and the environment (`FABRIC_BACKEND_CENTER_…`), which wins.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use config::{Config, Environment, File};
-use serde::{Deserialize, Serialize};
+use fabric_serverkit::Secret;
+use fabric_serverkit::program::{ConfigError, LogFormat, SettingsSource};
+use serde::Deserialize;
 use thiserror::Error;
-
-use crate::secret::Secret;
 
 /// Starts the name of every environment variable of Center.
 const ENV_PREFIX: &str = "FABRIC_BACKEND_CENTER";
@@ -17,7 +17,7 @@ const DEFAULT_FILE: &str = "fabric-center.toml";
 
 /// How Center runs. In the environment every field has its name in capitals after
 /// `FABRIC_BACKEND_CENTER_`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// Address to listen on. Default `0.0.0.0`.
@@ -52,17 +52,6 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
-/// How log lines look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines.
-    Json,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -87,7 +76,7 @@ impl Default for Settings {
 /// The configuration cannot be read.
 #[derive(Debug, Error)]
 #[error("configuration: {0}")]
-pub struct SettingsError(#[from] config::ConfigError);
+pub struct SettingsError(#[from] ConfigError);
 
 impl Settings {
     /// Reads `file` (or `fabric-center.toml`, when it is there) and the environment.
@@ -96,15 +85,12 @@ impl Settings {
     }
 
     /// As [`Settings::load`]; a map replaces the environment in tests.
-    fn read(file: Option<&Path>, env: Option<config::Map<String, String>>) -> Result<Self, SettingsError> {
-        let file = match file {
-            Some(path) => File::from(path),
-            None => File::with_name(DEFAULT_FILE).required(false),
-        };
-        // An empty variable is an unset one: compose files leave them so.
-        let environment =
-            Environment::with_prefix(ENV_PREFIX).prefix_separator("_").ignore_empty(true).source(env);
-        Ok(Config::builder().add_source(file).add_source(environment).build()?.try_deserialize()?)
+    fn read(
+        file: Option<&Path>,
+        environment: Option<HashMap<String, String>>,
+    ) -> Result<Self, SettingsError> {
+        let source = SettingsSource { prefix: ENV_PREFIX, default_file: DEFAULT_FILE };
+        Ok(source.read(file, environment)?)
     }
 }
 
@@ -136,7 +122,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((settings.bind, settings.port), (Ipv4Addr::LOCALHOST.into(), 0));
-        assert_eq!(settings.jwt_secret, Some(Secret::new("0123456789abcdef0123456789abcdef")));
+        assert_eq!(settings.jwt_secret, Some(Secret::from("0123456789abcdef0123456789abcdef")));
         assert!(settings.open_registration);
         assert_eq!(settings.log_format, LogFormat::Json);
     }

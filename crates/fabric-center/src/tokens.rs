@@ -1,6 +1,7 @@
 //! JWTs: the access token for Center itself and one token per guild.
 
 use fabric_domain::model::{Timestamp, UserKind};
+use fabric_serverkit::system::new_uuid;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +110,7 @@ impl Signer {
             aud: audience.to_owned(),
             exp: iat.saturating_add(i64::from(seconds)),
             iat,
-            jti: crate::secret::new_id(now),
+            jti: new_uuid(now),
             kind: bearer.kind,
             sid: bearer.session_id.to_owned(),
             usage,

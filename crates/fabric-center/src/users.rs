@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use fabric_api::center::{Admin, User, UserKind};
 use fabric_domain::model::Timestamp;
+use fabric_serverkit::system::new_uuid;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{OnConflict, SelectStatement};
 use sea_orm::{
@@ -16,7 +17,7 @@ use crate::audit::{Actor, record};
 use crate::center::Center;
 use crate::entity::{api_key, session, setting, user};
 use crate::error::Error;
-use crate::secret::{AGENT_KEY_PREFIX, fingerprint, new_id, new_token};
+use crate::secret::{AGENT_KEY_PREFIX, fingerprint, new_token};
 use crate::values::{DisplayName, Email, Password, email_key};
 
 /// A user as the operator sees them.
@@ -46,7 +47,7 @@ impl Center {
         let password_hash = self.0.passwords.hash(&new.password).await?;
         let now = self.now();
         let row = user::Model {
-            id: new_id(now),
+            id: new_uuid(now),
             email_key: new.email.key(),
             name: new.name.unwrap_or_else(|| DisplayName::from(&new.email)).as_str().to_owned(),
             email: new.email.as_str().to_owned(),
@@ -124,7 +125,7 @@ impl Center {
         let tx = self.write().await?;
         let owner = find_by_email(&tx, email).await?.ok_or(Error::UserNotFound)?;
         let row = api_key::ActiveModel {
-            id: Set(new_id(now)),
+            id: Set(new_uuid(now)),
             user_id: Set(owner.id.clone()),
             label: Set(label.as_str().to_owned()),
             key_hash: Set(fingerprint(&key)),

@@ -1,5 +1,6 @@
 //! `/auth/…`
 
+use actix_web::http::Method;
 use actix_web::web::{Data, Json, Path, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
 use fabric_api::center::{
@@ -7,11 +8,10 @@ use fabric_api::center::{
     ResolvedNames, Session, User,
 };
 use fabric_api::fields::{Fields, FromFields};
+use fabric_serverkit::web::{HttpError, on, resource};
 
 use super::body::{Body, optional, required};
 use super::caller::{ByNode, Caller, Origin};
-use super::failure::Failure;
-use super::resource;
 use crate::audit::Actor;
 use crate::center::Center;
 use crate::error::Error;
@@ -19,22 +19,22 @@ use crate::sessions::SignedIn;
 use crate::users::{NewUser, to_user};
 use crate::values::{DisplayName, Email, Password};
 
-type Answer<T> = Result<Json<T>, Failure>;
+type Answer<T> = Result<Json<T>, HttpError>;
 
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
-        .service(resource("/auth/register").post(register))
-        .service(resource("/auth/login").post(login))
-        .service(resource("/auth/agent/login").post(agent_login))
-        .service(resource("/auth/refresh").post(refresh))
-        .service(resource("/auth/logout").post(logout))
-        .service(resource("/auth/me").get(me).patch(update_me))
-        .service(resource("/auth/me/guilds").get(my_guilds))
-        .service(resource("/auth/me/guilds/join").post(join))
-        .service(resource("/auth/guilds/{node_id}/members").get(members))
-        .service(resource("/auth/resolve-names").post(resolve_names))
-        .service(resource("/auth/introspect").post(introspect))
-        .service(resource("/auth/admin-email").get(admin));
+        .service(resource("/auth/register", [on(Method::POST, register)]))
+        .service(resource("/auth/login", [on(Method::POST, login)]))
+        .service(resource("/auth/agent/login", [on(Method::POST, agent_login)]))
+        .service(resource("/auth/refresh", [on(Method::POST, refresh)]))
+        .service(resource("/auth/logout", [on(Method::POST, logout)]))
+        .service(resource("/auth/me", [on(Method::GET, me), on(Method::PATCH, update_me)]))
+        .service(resource("/auth/me/guilds", [on(Method::GET, my_guilds)]))
+        .service(resource("/auth/me/guilds/join", [on(Method::POST, join)]))
+        .service(resource("/auth/guilds/{node_id}/members", [on(Method::GET, members)]))
+        .service(resource("/auth/resolve-names", [on(Method::POST, resolve_names)]))
+        .service(resource("/auth/introspect", [on(Method::POST, introspect)]))
+        .service(resource("/auth/admin-email", [on(Method::GET, admin)]));
 }
 
 impl FromFields for NewUser {
@@ -50,7 +50,7 @@ async fn register(
     center: Data<Center>,
     caller: Caller,
     body: Body<NewUser>,
-) -> Result<impl Responder, Failure> {
+) -> Result<impl Responder, HttpError> {
     let actor = match caller {
         Caller::Node(node) => Actor::Node(node.id),
         _ if center.settings().open_registration => Actor::Anonymous,
@@ -71,7 +71,7 @@ async fn refresh(center: Data<Center>, body: Body<Refresh>) -> Answer<Session> {
     Ok(Json(center.refresh(&body.0.refresh_token).await?))
 }
 
-async fn logout(center: Data<Center>, who: SignedIn) -> Result<HttpResponse, Failure> {
+async fn logout(center: Data<Center>, who: SignedIn) -> Result<HttpResponse, HttpError> {
     center.logout(&who).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,15 +5,12 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use fabric_api::fields::{Fields, FromFields, read};
 use fabric_domain::model::Refusal;
+use fabric_serverkit::web::{HttpError, json_body};
 
 use crate::error::Error;
-use crate::http::failure::Failure;
-
-/// No request of Center's is anywhere near as long.
-const MAX_BYTES: usize = 64 * 1024;
 
 /// The most characters of a field before it is looked at more closely.
 const MAX_FIELD_CHARS: usize = 8_192;
@@ -22,32 +19,28 @@ const MAX_FIELD_CHARS: usize = 8_192;
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: FromFields> FromRequest for Body<T> {
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Failure>>>>;
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         // Browsers send other types across origins without asking first.
         let is_json = is_json(request);
-        let payload = web::Payload::from_request(request, payload).into_inner();
+        let body = json_body(request, payload);
         Box::pin(async move {
             if !is_json {
-                return Err(Failure::NotJsonType);
+                let message = "the body must be application/json";
+                return Err(HttpError::new(415, "unsupported_media_type", message));
             }
-            let payload = payload.map_err(not_json)?;
-            let bytes =
-                payload.to_bytes_limited(MAX_BYTES).await.map_err(|_| Failure::TooLarge(MAX_BYTES))?;
-            let body = serde_json::from_slice(&bytes.map_err(not_json)?).map_err(not_json)?;
+            let Some(body) = body.await? else {
+                return Err(HttpError::new(400, "invalid_json", "the body must be a JSON object"));
+            };
             match read(&body) {
                 Ok(request) => Ok(Self(request)),
-                Err(Refusal::Invalid(bad)) => Err(Error::Invalid(bad).into()),
-                Err(other) => Err(not_json(other)),
+                Err(Refusal::Invalid(fields)) => Err(Error::Invalid(fields).into()),
+                Err(other) => Err(other.into()),
             }
         })
     }
-}
-
-fn not_json(error: impl std::fmt::Display) -> Failure {
-    Failure::NotJson(error.to_string())
 }
 
 fn is_json(request: &HttpRequest) -> bool {
@@ -63,7 +56,7 @@ pub(super) fn required<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
     let text = fields.required_text(field, MAX_FIELD_CHARS)?;
-    parse(&text).map_err(|problem| fields.complain(field, problem)).ok()
+    parse(&text).map_err(|message| fields.complain(field, message)).ok()
 }
 
 /// A field that is parsed if it is given; a bad one is complained about and looks absent.
@@ -73,5 +66,5 @@ pub(super) fn optional<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
     let text = fields.text_up_to(field, MAX_FIELD_CHARS)?;
-    parse(&text).map_err(|problem| fields.complain(field, problem)).ok()
+    parse(&text).map_err(|message| fields.complain(field, message)).ok()
 }

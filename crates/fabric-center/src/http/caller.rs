@@ -5,39 +5,37 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use fabric_api::center::NODE_KEY_HEADER;
+use fabric_serverkit::web::{HttpError, bearer_token};
 
 use crate::center::Center;
 use crate::entity::node;
 use crate::error::Error;
-use crate::http::failure::Failure;
 use crate::secret::NODE_KEY_PREFIX;
 use crate::sessions::SignedIn;
 
-type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, HttpError>>>>;
 
-fn center(request: &HttpRequest) -> Result<Center, Failure> {
+fn center(request: &HttpRequest) -> Result<Center, HttpError> {
     let center = request.app_data::<Data<Center>>();
     let center = center.ok_or_else(|| Error::Internal("routes without a Center".to_owned()))?;
     Ok(center.get_ref().clone())
 }
 
 fn bearer(request: &HttpRequest) -> Option<String> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned()).filter(|token| !token.is_empty())
+    bearer_token(request).map(str::to_owned)
 }
 
 fn node_key(request: &HttpRequest) -> Option<String> {
     let header = request.headers().get(NODE_KEY_HEADER).and_then(|value| value.to_str().ok());
-    header.map(str::to_owned).or_else(|| bearer(request).filter(|token| token.starts_with(NODE_KEY_PREFIX)))
+    let bearer = || bearer_token(request).filter(|token| token.starts_with(NODE_KEY_PREFIX));
+    header.or_else(bearer).map(str::to_owned)
 }
 
 impl FromRequest for SignedIn {
-    type Error = Failure;
+    type Error = HttpError;
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
@@ -50,7 +48,7 @@ impl FromRequest for SignedIn {
 pub(super) struct ByNode(pub(super) node::Model);
 
 impl FromRequest for ByNode {
-    type Error = Failure;
+    type Error = HttpError;
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
@@ -67,7 +65,7 @@ pub(super) enum Caller {
 }
 
 impl FromRequest for Caller {
-    type Error = Failure;
+    type Error = HttpError;
     type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
@@ -93,8 +91,8 @@ pub(super) struct Origin {
 }
 
 impl FromRequest for Origin {
-    type Error = Failure;
-    type Future = std::future::Ready<Result<Self, Failure>>;
+    type Error = HttpError;
+    type Future = std::future::Ready<Result<Self, HttpError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let address = request.peer_addr().map(|peer| peer.ip().to_canonical());

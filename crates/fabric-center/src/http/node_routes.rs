@@ -1,14 +1,14 @@
 //! `/nodes…`
 
 use actix_web::HttpResponse;
+use actix_web::http::Method;
 use actix_web::web::{Data, Json, ServiceConfig};
 use fabric_api::center::Node;
 use fabric_api::fields::{Fields, FromFields};
+use fabric_serverkit::web::{HttpError, on, resource};
 
 use super::body::{Body, optional, required};
 use super::caller::{Caller, Origin};
-use super::failure::Failure;
-use super::resource;
 use crate::audit::Actor;
 use crate::center::Center;
 use crate::error::Error;
@@ -16,7 +16,9 @@ use crate::guilds::NodeDetails;
 use crate::values::{DisplayName, Endpoint, NodeId};
 
 pub(super) fn configure(config: &mut ServiceConfig) {
-    config.service(resource("/nodes/register").post(register)).service(resource("/nodes").get(list));
+    config
+        .service(resource("/nodes/register", [on(Method::POST, register)]))
+        .service(resource("/nodes", [on(Method::GET, list)]));
 }
 
 impl FromFields for NodeDetails {
@@ -34,7 +36,7 @@ async fn register(
     caller: Caller,
     origin: Origin,
     body: Body<NodeDetails>,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpError> {
     let actor = match caller {
         Caller::Node(node) => Actor::Node(node.id),
         _ if origin.local_program => Actor::Loopback,
@@ -45,7 +47,7 @@ async fn register(
     Ok(answer.json(registered))
 }
 
-async fn list(center: Data<Center>, caller: Caller) -> Result<Json<Vec<Node>>, Failure> {
+async fn list(center: Data<Center>, caller: Caller) -> Result<Json<Vec<Node>>, HttpError> {
     match caller {
         Caller::Node(_) => {}
         Caller::User(who) if center.is_admin(&who.user.id).await? => {}

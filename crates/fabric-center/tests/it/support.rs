@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use fabric_api::center::{NODE_KEY_HEADER, Session};
-use fabric_center::{Center, Clock, Settings};
+use fabric_center::{Center, Settings};
 use fabric_domain::model::Timestamp;
+use fabric_domain::ports::Clock;
 use reqwest::{Client, Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
