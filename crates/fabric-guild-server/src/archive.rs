@@ -8,13 +8,14 @@ use fabric_archive::{Archive, ArchiveError, ExportOptions, Progress, Step, Summa
 use fabric_domain::model::GuildId;
 use fabric_domain::ports::{Clock, Entropy};
 use fabric_files::{DiskFiles, FolderError};
+use fabric_serverkit::system::SystemClock;
 use fabric_store_seaorm::bulk::{BeginError, SqlBulkReader, SqlBulkWriter};
 use fabric_store_seaorm::{SchemaError, migrate};
 use thiserror::Error;
 
-use crate::cli::{FAILURE, fail, say};
 use crate::config::Settings;
-use crate::system::{SystemClock, SystemEntropy};
+use crate::entropy::SystemEntropy;
+use crate::terminal::{FAILURE, fail, say};
 
 /// A line of progress for so many records.
 const SHOWN_EVERY: u64 = 100_000;
@@ -58,7 +59,7 @@ pub(crate) async fn import(settings: &Settings, from: &Path) -> ExitCode {
 }
 
 async fn try_export(settings: &Settings, to: &Path) -> Result<Summary, MoveError> {
-    let (url, files) = (settings.db_url.reveal(), files(settings)?);
+    let (url, files) = (settings.db_url.expose(), files(settings)?);
     // Of files that are elsewhere the archive would only say that they are missing.
     files.belong_to(migrate::made_at(url).await?)?;
     let options = ExportOptions {
@@ -71,7 +72,7 @@ async fn try_export(settings: &Settings, to: &Path) -> Result<Summary, MoveError
 }
 
 async fn try_import(settings: &Settings, from: &Path) -> Result<Summary, MoveError> {
-    let (url, files) = (settings.db_url.reveal(), Arc::new(files(settings)?));
+    let (url, files) = (settings.db_url.expose(), Arc::new(files(settings)?));
     // It is handed over at the end; better told now.
     files.is_ours_or_free()?;
     let archive = Archive::open(from)?.of_guild(&GuildId::new(&settings.node_id))?;

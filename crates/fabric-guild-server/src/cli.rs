@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use fabric_center_client::CenterClient;
-use fabric_domain::model::GuildId;
+use fabric_serverkit::program::{start_log, stop_signal};
+use fabric_serverkit::system::SystemClock;
 
 use crate::config::Settings;
 use crate::dev::{self, DevOptions};
-use crate::system::SystemClock;
-use crate::{Node, archive, log};
+use crate::terminal::{FAILURE, USAGE, fail, say};
+use crate::{Node, archive};
 
 /// A guild node of Fabric: team chat in which the server decides who is woken and whose turn it is.
 #[derive(Debug, Parser)]
@@ -64,11 +65,6 @@ enum Migrate {
     Status,
 }
 
-/// The command line is right but something else is not.
-pub(crate) const FAILURE: u8 = 1;
-/// Wrong usage, as clap has it: here, an incomplete configuration.
-const USAGE: u8 = 2;
-
 impl Cli {
     /// Runs the sub-command.
     pub async fn run(self) -> ExitCode {
@@ -87,7 +83,7 @@ impl Cli {
             Command::Export { to } => Box::pin(archive::export(&settings, &to)).await,
             Command::Import { from } => Box::pin(archive::import(&settings, &from)).await,
             Command::PrintCommandsSyncKey => {
-                say(settings.commands_sync_key.reveal());
+                say(settings.commands_sync_key.expose());
                 ExitCode::SUCCESS
             }
             Command::CheckConfig => {
@@ -99,25 +95,14 @@ impl Cli {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a sub-command's answer belongs on standard output")]
-pub(crate) fn say(line: &str) {
-    println!("{line}");
-}
-
-#[expect(clippy::print_stderr, reason = "the log may not run yet, or be filtered")]
-pub(crate) fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
-}
-
 async fn serve(settings: &Settings) -> ExitCode {
-    log::start(&settings.log, settings.log_format);
-    let center = match CenterClient::new(center_config(settings), Arc::new(SystemClock)) {
+    start_log(&settings.log, settings.log_format);
+    let center = match CenterClient::new(settings.center(), Arc::new(SystemClock)) {
         Ok(center) => Arc::new(center),
         Err(error) => return fail(USAGE, &error),
     };
     // Before anybody is told that it runs: from now on a signal means a clean stop.
-    let mut stopped = pin!(stopped());
+    let mut stopped = pin!(stop_signal());
     let started = tokio::select! {
         started = Node::start(settings, Arc::clone(&center) as _) => started,
         () = &mut stopped => return ExitCode::SUCCESS,
@@ -132,17 +117,11 @@ async fn serve(settings: &Settings) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How this node reaches Center.
-pub(crate) fn center_config(settings: &Settings) -> fabric_center_client::Config {
-    let key = settings.center_api_key.reveal();
-    fabric_center_client::Config::new(&settings.center_base_url, key, GuildId::new(&settings.node_id))
-}
-
 async fn migrate(settings: &Settings, step: Migrate) -> ExitCode {
     let done = match step {
-        Migrate::Up => fabric_store_seaorm::migrate::up(settings.db_url.reveal()).await,
-        Migrate::Down => fabric_store_seaorm::migrate::down(settings.db_url.reveal()).await,
-        Migrate::Status => fabric_store_seaorm::migrate::status(settings.db_url.reveal()).await,
+        Migrate::Up => fabric_store_seaorm::migrate::up(settings.db_url.expose()).await,
+        Migrate::Down => fabric_store_seaorm::migrate::down(settings.db_url.expose()).await,
+        Migrate::Status => fabric_store_seaorm::migrate::status(settings.db_url.expose()).await,
     };
     match done {
         Ok(lines) => {
@@ -152,26 +131,5 @@ async fn migrate(settings: &Settings, step: Migrate) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => fail(FAILURE, &error),
-    }
-}
-
-/// Listens, from the call on, for the signal to stop: `Ctrl-C`, or `SIGTERM`; the future waits for it.
-pub(crate) fn stopped() -> impl Future<Output = ()> {
-    #[cfg(unix)]
-    let signals = {
-        use tokio::signal::unix::{SignalKind, signal};
-        signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)))
-    };
-    async move {
-        #[cfg(unix)]
-        if let Ok((mut interrupted, mut terminated)) = signals {
-            tokio::select! {
-                _ = interrupted.recv() => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-        // Without a signal handler there is nothing to wait for but the end of the process.
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

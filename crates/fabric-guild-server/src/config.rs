@@ -2,12 +2,13 @@
 
 mod database;
 
-use std::fmt;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use ::config::{Config, ConfigError, Environment, File};
-use fabric_domain::model::{FileRules, Quota};
+use fabric_domain::model::{FileRules, GuildId, Quota};
+use fabric_serverkit::Secret;
+use fabric_serverkit::program::{ConfigError, LogFormat, SettingsSource};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -16,40 +17,6 @@ pub use database::DatabaseUrl;
 const PREFIX: &str = "FABRIC_BACKEND_GUILD";
 /// The file that is read when it is there.
 pub const DEFAULT_FILE: &str = "fabric-guild.toml";
-
-/// A text that is never printed.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text; not for logs.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "Secret(none)" } else { "Secret(…)" })
-    }
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For machines.
-    Json,
-}
 
 /// How a node runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,33 +115,33 @@ impl Settings {
     }
 
     /// As [`Settings::load`]; a map replaces the environment in tests.
-    fn read(file: Option<&Path>, env: Option<::config::Map<String, String>>) -> Result<Self, SettingsError> {
-        let source = file.map_or_else(
-            || File::with_name(DEFAULT_FILE).required(false),
-            |file| File::from(file.to_owned()).required(true),
-        );
-        let environment = Environment::with_prefix(PREFIX)
-            .prefix_separator("_")
-            .try_parsing(false)
-            .ignore_empty(true)
-            .source(env);
-        let given =
-            Config::builder().add_source(source).add_source(environment).build()?.try_deserialize()?;
-        Self::complete(given)
+    fn read(
+        file: Option<&Path>,
+        environment: Option<HashMap<String, String>>,
+    ) -> Result<Self, SettingsError> {
+        let source = SettingsSource { prefix: PREFIX, default_file: DEFAULT_FILE };
+        Self::complete(source.read(file, environment)?)
+    }
+
+    /// How this node reaches Center.
+    pub(crate) fn center(&self) -> fabric_center_client::Config {
+        let key = self.center_api_key.clone();
+        fabric_center_client::Config::new(&self.center_base_url, key, GuildId::new(&self.node_id))
     }
 
     fn complete(given: Given) -> Result<Self, SettingsError> {
         let mut missing = Vec::new();
-        let mut required = |name: &str, value: Option<String>| {
-            let value = value.filter(|value| !value.trim().is_empty());
-            if value.is_none() {
+        let mut required = |name: &str, value: &str| {
+            if value.trim().is_empty() {
                 missing.push(format!("{PREFIX}_{name}"));
             }
-            value.unwrap_or_default()
         };
-        let center_base_url = required("CENTER_BASE_URL", given.center_base_url);
-        let center_api_key = required("CENTER_API_KEY", given.center_api_key.map(|key| key.0));
-        let node_id = required("NODE_ID", given.node_id);
+        let center_base_url = given.center_base_url.unwrap_or_default();
+        let center_api_key = given.center_api_key.unwrap_or_default();
+        let node_id = given.node_id.unwrap_or_default();
+        required("CENTER_BASE_URL", &center_base_url);
+        required("CENTER_API_KEY", center_api_key.expose());
+        required("NODE_ID", &node_id);
         if !missing.is_empty() {
             return Err(SettingsError::Missing(missing));
         }
@@ -200,7 +167,7 @@ impl Settings {
         let origins = given.cors_origins.unwrap_or_default();
         Ok(Self {
             center_base_url,
-            center_api_key: Secret(center_api_key),
+            center_api_key,
             node_id,
             port,
             bind: given.bind.unwrap_or_else(|| [0, 0, 0, 0].into()),
@@ -245,7 +212,7 @@ mod tests {
     fn given() -> Given {
         Given {
             center_base_url: Some("http://localhost:7001".to_owned()),
-            center_api_key: Some(Secret::new("fnk_secret")),
+            center_api_key: Some(Secret::from("fnk_secret")),
             node_id: Some("n1".to_owned()),
             ..Given::default()
         }
@@ -267,7 +234,7 @@ mod tests {
     fn the_rest_has_the_defaults_of_the_specification() {
         let settings = Settings::complete(given()).unwrap();
         assert_eq!((settings.port, settings.bind.to_string()), (7002, "0.0.0.0".to_owned()));
-        assert_eq!(settings.db_url.reveal(), "sqlite://fabric-guild.db");
+        assert_eq!(settings.db_url.expose(), "sqlite://fabric-guild.db");
         assert_eq!((settings.edit_window_seconds, settings.content_max_chars), (900, 1_000_000));
         assert_eq!(settings.retention_days, 30);
         assert_eq!((settings.file_dir.to_str(), settings.files), (Some("files"), FileRules::default()));
@@ -292,7 +259,7 @@ mod tests {
         ];
         let env = env.map(|(name, value)| (format!("{PREFIX}_{name}"), value.to_owned())).into();
         let settings = Settings::read(None, Some(env)).unwrap();
-        assert_eq!(settings.db_url.reveal(), "mysql://fabric:hush@db:3307/guild");
+        assert_eq!(settings.db_url.expose(), "mysql://fabric:hush@db:3307/guild");
         assert!(!format!("{settings:?}").contains("hush"));
     }
 

@@ -4,11 +4,11 @@ mod archive;
 pub mod cli;
 pub mod config;
 pub mod dev;
+mod entropy;
 mod files;
-mod log;
 mod metrics;
 mod node;
-mod system;
+mod terminal;
 
 pub use node::{Node, StartError};
 

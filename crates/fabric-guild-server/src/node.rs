@@ -15,24 +15,23 @@ use fabric_domain::model::GuildId;
 use fabric_domain::ports::{Clock, IdentityCenter, Publisher};
 use fabric_domain::services::{Guild, Ports};
 use fabric_files::{DiskFiles, FolderError};
-use fabric_http::{Api, Pace, SystemKey};
+use fabric_http::{Api, Pace};
 use fabric_realtime::{Gateway, Hub};
+use fabric_serverkit::system::SystemClock;
+use fabric_serverkit::web::{with_connection_settings, with_request_id};
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
+use crate::entropy::SystemEntropy;
 use crate::files::sweep_files;
 use crate::metrics::{self, Metrics};
-use crate::system::{SystemClock, SystemEntropy};
 
 /// How often idempotency keys, owed wakes and deleted texts that have had their day are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How often turns are looked at whose deadline may have passed.
 const LEASE_TICK: Duration = Duration::from_secs(1);
-/// Requests in flight get this many seconds when the node stops.
-const SHUTDOWN_SECONDS: u64 = 5;
-
 /// How long closing the database may take.
 const CLOSING: Duration = Duration::from_secs(30);
 
@@ -79,8 +78,8 @@ impl Node {
         let hub = Hub::start();
         let publisher = Arc::clone(&hub) as Arc<dyn Publisher>;
         let store =
-            SqlStore::open(settings.db_url.reveal(), settings.db_sync, Arc::clone(&clock), publisher).await?;
-        files.belong_to(migrate::made_at(settings.db_url.reveal()).await?)?;
+            SqlStore::open(settings.db_url.expose(), settings.db_sync, Arc::clone(&clock), publisher).await?;
+        files.belong_to(migrate::made_at(settings.db_url.expose()).await?)?;
         let ports = Ports {
             store: Arc::new(store.clone()),
             files: Arc::new(files),
@@ -101,7 +100,7 @@ impl Node {
             SocketIo::builder().config(socket_config(settings)).namespace(NAMESPACE, gateway.clone()).build();
         let api = Api {
             guild: Arc::clone(&guild),
-            system_key: SystemKey::new(settings.commands_sync_key.reveal()),
+            system_key: settings.commands_sync_key.clone(),
             upload_pace: Pace::default(),
         };
 
@@ -113,20 +112,15 @@ impl Node {
                 .service(
                     actix_web::web::scope("")
                         .wrap(fabric_http::cors(&origins))
-                        .wrap(from_fn(fabric_http::with_request_id))
+                        .wrap(from_fn(with_request_id))
                         .wrap(Condition::new(is_measured, from_fn(fabric_http::measured)))
                         .configure(fabric_http::configure(api.clone())),
                 )
-        })
-        .on_connect(|connection, _| give_up_on_the_dead(connection))
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(REQUEST_HEAD)
-        .client_disconnect_timeout(LINGERING)
-        // Events are small, and an aborted poll is to be noticed when it happens.
-        .tcp_nodelay(true)
-        .h1_allow_half_closed(false)
-        .disable_signals()
-        .shutdown_timeout(SHUTDOWN_SECONDS);
+        });
+        let server = with_connection_settings(server)
+            .on_connect(|connection, _| give_up_on_the_dead(connection))
+            // An aborted poll is to be noticed when it happens.
+            .h1_allow_half_closed(false);
         let wanted = SocketAddr::new(settings.bind, settings.port);
         let server = server.bind(wanted).map_err(|cause| StartError::Bind { address: wanted, cause })?;
         let address = server.addrs().first().copied().unwrap_or(wanted);
@@ -188,17 +182,6 @@ impl std::fmt::Debug for Node {
         f.debug_struct("Node").field("address", &self.address).finish_non_exhaustive()
     }
 }
-
-/// How long a connection may rest between two requests: longer than proxies and clients let theirs, so that it is they
-/// who close it, and never we while a request is on its way.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// How long a connection may take to send the head of its first request. A client whose machine stands still for some
-/// seconds is no attacker.
-const REQUEST_HEAD: Duration = Duration::from_secs(30);
-
-/// How long what a client is still sending is read after it was refused, so that it gets to see the answer.
-const LINGERING: Duration = Duration::from_secs(5);
 
 /// A peer that takes nothing for this long is gone, whatever it announced.
 const UNACKNOWLEDGED: Duration = Duration::from_mins(1);

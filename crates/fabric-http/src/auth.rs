@@ -1,44 +1,20 @@
 //! Who is asking (spec/3 section 3).
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
-use fabric_api::failure::{Failure, center_unavailable};
+use fabric_api::failure::center_unavailable;
 use fabric_domain::model::{Author, Caller};
 use fabric_domain::services::Guild;
+use fabric_serverkit::web::{HttpError, bearer_token};
 use futures_util::future::LocalBoxFuture;
-use subtle::ConstantTimeEq;
 
 use crate::Api;
-use crate::failure::HttpFailure;
 
 /// The header of the system caller.
 const SYSTEM_KEY_HEADER: &str = "x-fabric-system-key";
-
-/// The secret of the system caller. An empty one lets nobody in.
-#[derive(Clone, Default)]
-pub struct SystemKey(String);
-
-impl SystemKey {
-    /// A key; empty closes the door.
-    pub fn new(key: impl Into<String>) -> Self {
-        Self(key.into())
-    }
-
-    fn admits(&self, given: &[u8]) -> bool {
-        !self.0.is_empty() && bool::from(self.0.as_bytes().ct_eq(given))
-    }
-}
-
-impl fmt::Debug for SystemKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SystemKey(…)")
-    }
-}
 
 /// A guild user with a valid token for this node, and the guild that they ask.
 #[derive(Debug)]
@@ -59,40 +35,40 @@ pub(crate) struct UserOrSystem {
     pub(crate) guild: Arc<Guild>,
 }
 
-type Extraction<T> = LocalBoxFuture<'static, Result<T, HttpFailure>>;
+type Extraction<T> = LocalBoxFuture<'static, Result<T, HttpError>>;
 
 impl FromRequest for GuildUser {
-    type Error = HttpFailure;
+    type Error = HttpError;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { identify(&request, bearer(&request)).await })
+        Box::pin(async move { identify(&request, bearer_token(&request)).await })
     }
 }
 
 impl FromRequest for LinkUser {
-    type Error = HttpFailure;
+    type Error = HttpError;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
             let in_address = access_token(&request);
-            identify(&request, bearer(&request).or(in_address.as_deref())).await.map(Self)
+            identify(&request, bearer_token(&request).or(in_address.as_deref())).await.map(Self)
         })
     }
 }
 
 impl FromRequest for UserOrSystem {
-    type Error = HttpFailure;
+    type Error = HttpError;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
             let Some(key) = request.headers().get(SYSTEM_KEY_HEADER) else {
-                let GuildUser { caller, guild } = identify(&request, bearer(&request)).await?;
+                let GuildUser { caller, guild } = identify(&request, bearer_token(&request)).await?;
                 return Ok(Self { author: Author::User(caller), guild });
             };
             let api = api(&request)?;
@@ -100,60 +76,34 @@ impl FromRequest for UserOrSystem {
                 return Ok(Self { author: Author::System { wakeup: None }, guild: Arc::clone(&api.guild) });
             }
             // A wrong key is no reason to try another credential: whoever sends it means to be the guild.
-            Err(Failure::new(401, "invalid_system_key", "invalid system key").into())
+            Err(HttpError::new(401, "invalid_system_key", "invalid system key"))
         })
     }
 }
 
-fn api(request: &HttpRequest) -> Result<&Api, Failure> {
+fn api(request: &HttpRequest) -> Result<&Api, HttpError> {
     let api = request.app_data::<web::Data<Api>>().map(web::Data::get_ref);
-    api.ok_or_else(|| Failure::new(500, "internal_error", "not configured"))
+    api.ok_or_else(|| HttpError::new(500, "internal_error", "not configured"))
 }
 
-async fn identify(request: &HttpRequest, token: Option<&str>) -> Result<GuildUser, HttpFailure> {
+async fn identify(request: &HttpRequest, token: Option<&str>) -> Result<GuildUser, HttpError> {
     let api = api(request)?;
     // Databases differ in what they say to it; no id has one.
     if request.match_info().iter().any(|(_, part)| part.contains('\0')) {
-        return Err(Failure::new(404, "route_not_found", "no such route").into());
+        return Err(HttpError::new(404, "route_not_found", "no such route"));
     }
     let Some(token) = token else {
-        return Err(Failure::new(401, "missing_bearer_token", "missing bearer token").into());
+        return Err(HttpError::new(401, "missing_bearer_token", "missing bearer token"));
     };
     match api.guild.ports().center.introspect(token).await {
         Ok(Some(identity)) => Ok(GuildUser { caller: identity.caller(), guild: Arc::clone(&api.guild) }),
-        Ok(None) => Err(Failure::new(401, "invalid_token", "invalid token").into()),
+        Ok(None) => Err(HttpError::new(401, "invalid_token", "invalid token")),
         Err(_) => Err(center_unavailable().into()),
     }
-}
-
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 /// The token of `?access_token=`.
 fn access_token(request: &HttpRequest) -> Option<String> {
     let query = web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?;
     query.into_inner().remove("access_token").filter(|token| !token.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_system_key_admits_nobody() {
-        assert!(!SystemKey::default().admits(b""));
-        assert!(!SystemKey::default().admits(b"x"));
-    }
-
-    #[test]
-    fn only_the_very_key_is_admitted_and_it_is_never_printed() {
-        let key = SystemKey::new("s3cret");
-        assert!(key.admits(b"s3cret"));
-        assert!(!key.admits(b"s3cre") && !key.admits(b"S3cret") && !key.admits(b""));
-        assert!(!format!("{key:?}").contains("s3cret"));
-    }
 }

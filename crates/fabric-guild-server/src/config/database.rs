@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use fabric_serverkit::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::{PREFIX, Secret, SettingsError};
+use super::{PREFIX, SettingsError};
 
 /// The address of a database. Its `Debug` shows neither password nor parameters.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -14,7 +15,7 @@ pub struct DatabaseUrl(String);
 
 impl DatabaseUrl {
     /// The whole address; not for logs.
-    pub fn reveal(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -95,7 +96,7 @@ impl Parts {
                 let user = encoded(&required("USER", self.user));
                 let name = encoded(&required("NAME", self.name));
                 let password = match &self.password {
-                    Some(password) => format!(":{}", encoded(password.reveal())),
+                    Some(password) => format!(":{}", encoded(password.expose())),
                     None => String::new(),
                 };
                 let port = self.port.unwrap_or(default_port);
@@ -120,7 +121,7 @@ mod tests {
             host: Some("db.example".to_owned()),
             port: None,
             user: Some("fabric".to_owned()),
-            password: Some(Secret::new("p@ss/w:rd?#%")),
+            password: Some(Secret::from("p@ss/w:rd?#%")),
             name: Some("guild one".to_owned()),
         }
     }
@@ -129,15 +130,15 @@ mod tests {
     fn parts_make_an_address_that_says_the_same() {
         let url = parts("mysql").url(None).unwrap();
         let expected = "mysql://fabric:p%40ss%2Fw%3Ard%3F%23%25@db.example:3306/guild%20one";
-        assert_eq!(url.reveal(), expected);
+        assert_eq!(url.expose(), expected);
         let parts = Parts { host: Some("::1".to_owned()), password: None, ..parts("postgres") };
-        assert_eq!(parts.url(None).unwrap().reveal(), "postgres://fabric@[::1]:5432/guild%20one");
+        assert_eq!(parts.url(None).unwrap().expose(), "postgres://fabric@[::1]:5432/guild%20one");
         let parts = Parts {
             kind: Some("sqlite".to_owned()),
             name: Some("/data/guild.db".to_owned()),
             ..Parts::default()
         };
-        assert_eq!(parts.url(None).unwrap().reveal(), "sqlite:///data/guild.db");
+        assert_eq!(parts.url(None).unwrap().expose(), "sqlite:///data/guild.db");
     }
 
     #[test]

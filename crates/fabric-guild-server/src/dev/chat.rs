@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::settings::ROUNDTABLE;
 use super::world::{Failure, World};
-use crate::cli::say;
+use crate::terminal::say;
 
 /// How long a conversation may take until it pauses.
 const PAUSE_WITHIN: Duration = Duration::from_mins(1);

@@ -14,11 +14,10 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Args;
+use fabric_serverkit::program::{LogFormat, start_log, stop_signal};
 use serde::Serialize;
 
-use crate::cli::{fail, say, stopped};
-use crate::config::LogFormat;
-use crate::log;
+use crate::terminal::{FAILURE, fail, say};
 use chat::Chat;
 use world::World;
 
@@ -63,15 +62,15 @@ struct Details<'a> {
 /// Runs `dev` until it is stopped, or has said its say.
 pub async fn run(options: DevOptions) -> ExitCode {
     let filter = std::env::var("FABRIC_BACKEND_GUILD_LOG").unwrap_or_else(|_| "warn".to_owned());
-    log::start(&filter, LogFormat::Text);
-    let mut stopped = pin!(stopped());
+    start_log(&filter, LogFormat::Text);
+    let mut stopped = pin!(stop_signal());
     let started = tokio::select! {
         started = World::start(&options) => started,
         () = &mut stopped => return ExitCode::SUCCESS,
     };
     let world = match started {
         Ok(world) => world,
-        Err(error) => return fail(1, &error),
+        Err(error) => return fail(FAILURE, &error),
     };
     let code = live(&options, &world, stopped).await;
     world.stop().await;
@@ -91,26 +90,26 @@ async fn live(options: &DevOptions, world: &World, stopped: impl Future<Output =
         };
         match serde_json::to_string(&details) {
             Ok(line) => say(&line),
-            Err(error) => return fail(1, &error),
+            Err(error) => return fail(FAILURE, &error),
         }
         stopped.await;
         return ExitCode::SUCCESS;
     }
     let chat = match Chat::open(world).await {
         Ok(chat) => chat,
-        Err(error) => return fail(1, &error),
+        Err(error) => return fail(FAILURE, &error),
     };
     if let Some(text) = &options.say {
         return match chat.say_once(text).await {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(1, &error),
+            Err(error) => fail(FAILURE, &error),
         };
     }
     say(&banner(world, chat.channel()));
     tokio::select! {
         ended = chat.converse(std::io::stdin().is_terminal()) => match ended {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(1, &error),
+            Err(error) => fail(FAILURE, &error),
         },
         () = stopped => ExitCode::SUCCESS,
     }

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,14 +14,16 @@ use fabric_center_client::CenterClient;
 use fabric_client::GuildClient;
 use fabric_client::agent::{AgentConnection, Options};
 use fabric_domain::model::{FileRules, UserId, XType};
+use fabric_serverkit::program::LogFormat;
+use fabric_serverkit::system::{SystemClock, random};
+use fabric_serverkit::{Secret, private};
 use serde::{Deserialize, Serialize};
 
 use super::DevOptions;
 use super::agents::Persona;
 use super::settings::{AGENTS, GUILD_NAME, NODE_ID, PERSON, Person, ROUNDTABLE};
 use crate::Node;
-use crate::config::{LogFormat, Secret, Settings};
-use crate::system::{SystemClock, SystemEntropy};
+use crate::config::Settings;
 
 /// What goes wrong here goes to the terminal as it is.
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
@@ -61,23 +62,9 @@ impl Keys {
         }
     }
 
-    /// Readable by this user only, and complete or not there at all.
     fn save(&self, path: &Path) -> Result<(), Failure> {
-        let draft = path.with_extension("tmp");
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&draft)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_all()?;
-        fs::rename(draft, path)?;
-        Ok(())
+        Ok(private::replace(path, &serde_json::to_vec_pretty(self)?)?)
     }
-}
-
-fn random_hex() -> String {
-    format!("{:032x}", u128::from_le_bytes(SystemEntropy::bytes()))
 }
 
 impl World {
@@ -106,11 +93,11 @@ impl World {
         for user in agents.iter().map(|(_, id)| id).chain([&person]) {
             center.add_member(NODE_ID, user.as_str()).await?;
         }
-        let system_key = keys.system.get_or_insert_with(random_hex).clone();
+        let system_key = keys.system.get_or_insert_with(|| hex::encode(random::<16>())).clone();
         keys.save(&keys_path)?;
 
         let settings = guild_settings(options, &center_url, &keys);
-        let client = CenterClient::new(crate::cli::center_config(&settings), Arc::new(SystemClock))?;
+        let client = CenterClient::new(settings.center(), Arc::new(SystemClock))?;
         let node = Node::start(&settings, Arc::new(client)).await?;
         let guild_url = format!("http://{}", node.address());
         center.register_node_with(NODE_ID, GUILD_NAME, &guild_url, Some(true)).await?;
@@ -201,14 +188,14 @@ fn guild_settings(options: &DevOptions, center_url: &str, keys: &Keys) -> Settin
     let database = options.data_dir.join("guild.db");
     Settings {
         center_base_url: center_url.to_owned(),
-        center_api_key: Secret::new(keys.node.clone().unwrap_or_default()),
+        center_api_key: Secret::from(keys.node.clone().unwrap_or_default()),
         node_id: NODE_ID.to_owned(),
         port: options.guild_port,
         bind: LOOPBACK,
         db_url: format!("sqlite://{}", database.display()).into(),
         db_sync: true,
         cors_origins: Vec::new(),
-        commands_sync_key: Secret::new(keys.system.clone().unwrap_or_default()),
+        commands_sync_key: Secret::from(keys.system.clone().unwrap_or_default()),
         edit_window_seconds: 900,
         retention_days: 30,
         metrics_bind: None,

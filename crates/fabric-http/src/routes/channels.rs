@@ -4,12 +4,12 @@ use actix_web::{HttpResponse, web};
 use fabric_api::guild::{ChannelRow, CreateChannel, MarkRead, PatchChannel};
 use fabric_domain::decisions::{self, ChannelPatch};
 use fabric_domain::model::{ChannelId, GuildId, Refusal};
+use fabric_serverkit::web::HttpError;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::auth::GuildUser;
 use crate::body::Body;
-use crate::failure::HttpFailure;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,7 +17,7 @@ pub(super) struct ListQuery {
     guild_id: Option<GuildId>,
 }
 
-pub(super) async fn list(user: GuildUser, query: web::Query<ListQuery>) -> Result<HttpResponse, HttpFailure> {
+pub(super) async fn list(user: GuildUser, query: web::Query<ListQuery>) -> Result<HttpResponse, HttpError> {
     let mut rows = Vec::new();
     // One node serves one guild; any other has no channels here.
     if query.guild_id.as_ref().is_none_or(|guild| guild == user.guild.id()) {
@@ -26,7 +26,7 @@ pub(super) async fn list(user: GuildUser, query: web::Query<ListQuery>) -> Resul
     Ok(HttpResponse::Ok().json(rows))
 }
 
-pub(super) async fn create(user: GuildUser, body: Body<CreateChannel>) -> Result<HttpResponse, HttpFailure> {
+pub(super) async fn create(user: GuildUser, body: Body<CreateChannel>) -> Result<HttpResponse, HttpError> {
     let new = body.0;
     if new.guild_id != *user.guild.id() {
         let refusal =
@@ -47,7 +47,7 @@ pub(super) async fn create(user: GuildUser, body: Body<CreateChannel>) -> Result
     Ok(HttpResponse::Created().json(ChannelRow::from(created)))
 }
 
-pub(super) async fn get(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpFailure> {
+pub(super) async fn get(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpError> {
     let found = user.guild.channel(&user.caller, &channel).await?;
     Ok(HttpResponse::Ok().json(ChannelRow::from(found)))
 }
@@ -56,17 +56,14 @@ pub(super) async fn patch(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     body: Body<PatchChannel>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let PatchChannel { name, purpose, settings } = body.0;
     let patch = ChannelPatch { name, purpose, settings };
     let patched = user.guild.patch_channel(&user.caller, &channel, patch).await?;
     Ok(HttpResponse::Ok().json(ChannelRow::from(patched)))
 }
 
-pub(super) async fn close(
-    user: GuildUser,
-    channel: web::Path<ChannelId>,
-) -> Result<HttpResponse, HttpFailure> {
+pub(super) async fn close(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpError> {
     let closed = user.guild.close_channel(&user.caller, &channel).await?;
     Ok(HttpResponse::Ok().json(ChannelRow::from(closed)))
 }
@@ -74,7 +71,7 @@ pub(super) async fn close(
 pub(super) async fn reopen(
     user: GuildUser,
     channel: web::Path<ChannelId>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let reopened = user.guild.reopen_channel(&user.caller, &channel).await?;
     Ok(HttpResponse::Ok().json(ChannelRow::from(reopened)))
 }
@@ -83,7 +80,7 @@ pub(super) async fn mark_read(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     body: Body<MarkRead>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     user.guild.mark_read(&user.caller, &channel, body.0.seq).await?;
     Ok(HttpResponse::Ok().json(json!({ "ok": true })))
 }

@@ -6,14 +6,12 @@ use actix_web::http::header::{
     DispositionType, EntityTag, ExtendedValue, Header, HeaderValue, IfMatch, IfNoneMatch, IfRange, Range,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use fabric_api::failure::Failure;
 use fabric_domain::model::{File, FileId};
 use fabric_domain::ports::ByteSource;
+use fabric_serverkit::web::{HttpError, request_id};
 use futures_util::stream::try_unfold;
 
 use crate::auth::LinkUser;
-use crate::failure::HttpFailure;
-use crate::request_id;
 
 /// What a file may do in a browser that opens it: be looked at.
 const SANDBOX: &str =
@@ -29,7 +27,7 @@ pub(super) async fn get(
     request: HttpRequest,
     LinkUser(user): LinkUser,
     id: web::Path<FileId>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let file = user.guild.file(&user.caller, &id).await?;
     if let Some(unchanged) = precondition(&request, &file)? {
         return Ok(unchanged);
@@ -46,14 +44,14 @@ pub(super) async fn get(
         response.insert_header(content_range(Some((first, last)), &file));
     }
     describe(&mut response, &file);
-    Ok(response.body(SizedStream::new(last + 1 - first, stream(source, request_id::of(&request)))))
+    Ok(response.body(SizedStream::new(last + 1 - first, stream(source, request_id(&request)))))
 }
 
 pub(super) async fn head(
     request: HttpRequest,
     LinkUser(user): LinkUser,
     id: web::Path<FileId>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let file = user.guild.file(&user.caller, &id).await?;
     if let Some(unchanged) = precondition(&request, &file)? {
         return Ok(unchanged);
@@ -137,7 +135,7 @@ fn content_range(range: Option<(u64, u64)>, file: &File) -> ContentRange {
 }
 
 /// RFC 9110 section 13.2.2. Dates are ignored: we give none.
-fn precondition(request: &HttpRequest, file: &File) -> Result<Option<HttpResponse>, HttpFailure> {
+fn precondition(request: &HttpRequest, file: &File) -> Result<Option<HttpResponse>, HttpError> {
     let tag = entity_tag(file);
     if let Some(wanted) = read::<IfMatch>(request, header::IF_MATCH) {
         let is_it = match wanted {
@@ -145,7 +143,7 @@ fn precondition(request: &HttpRequest, file: &File) -> Result<Option<HttpRespons
             IfMatch::Items(tags) => tags.iter().any(|wanted| wanted.strong_eq(&tag)),
         };
         if !is_it {
-            return Err(Failure::new(412, "precondition_failed", "the file is another one").into());
+            return Err(HttpError::new(412, "precondition_failed", "the file is another one"));
         }
     }
     let is_known = match read::<IfNoneMatch>(request, header::IF_NONE_MATCH) {
@@ -205,8 +203,8 @@ fn part(range: &HeaderValue, size: u64) -> Asked {
 }
 
 fn unsatisfiable(file: &File) -> HttpResponse {
-    let failure = Failure::new(416, "range_not_satisfiable", format!("the file has {} bytes", file.size));
-    let mut response = HttpResponse::from_error(HttpFailure::from(failure));
+    let error = HttpError::new(416, "range_not_satisfiable", format!("the file has {} bytes", file.size));
+    let mut response = HttpResponse::from_error(error);
     if let Ok(value) = header::TryIntoHeaderValue::try_into_value(content_range(None, file)) {
         response.headers_mut().insert(header::CONTENT_RANGE, value);
     }

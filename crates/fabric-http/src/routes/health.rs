@@ -1,13 +1,9 @@
-//! Whether the node lives, and whether it can work.
+//! Whether the node can work.
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::Api;
-
-pub(super) async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "ok" }))
-}
 
 /// 200 when everything that posting needs is there; 503 otherwise, with what is missing.
 pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {

@@ -5,11 +5,11 @@ use fabric_api::guild::{AddMembers, ChannelRow, MemberRow, SetBypass, SetWakeMap
 use fabric_domain::model::{ChannelId, UserId, XType};
 use fabric_domain::rules::turn::Seat;
 use fabric_domain::services::MemberView;
+use fabric_serverkit::web::HttpError;
 use serde_json::json;
 
 use crate::auth::GuildUser;
 use crate::body::Body;
-use crate::failure::HttpFailure;
 
 /// Members of a channel of this type, on the wire.
 fn rows(x_type: XType, members: Vec<MemberView>) -> Vec<MemberRow> {
@@ -25,10 +25,7 @@ fn rows(x_type: XType, members: Vec<MemberView>) -> Vec<MemberRow> {
     members.into_iter().map(row).collect()
 }
 
-pub(super) async fn list(
-    user: GuildUser,
-    channel: web::Path<ChannelId>,
-) -> Result<HttpResponse, HttpFailure> {
+pub(super) async fn list(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpError> {
     let (x_type, members) = user.guild.members(&user.caller, &channel).await?;
     Ok(HttpResponse::Ok().json(rows(x_type, members)))
 }
@@ -37,7 +34,7 @@ pub(super) async fn add(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     body: Body<AddMembers>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let (x_type, members) = user.guild.add_members(&user.caller, &channel, body.0.user_ids).await?;
     Ok(HttpResponse::Ok().json(rows(x_type, members)))
 }
@@ -45,24 +42,18 @@ pub(super) async fn add(
 pub(super) async fn remove(
     user: GuildUser,
     path: web::Path<(ChannelId, UserId)>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let (channel, removed) = path.into_inner();
     user.guild.remove_member(&user.caller, &channel, &removed).await?;
     Ok(HttpResponse::Ok().json(json!({ "ok": true })))
 }
 
-pub(super) async fn join(
-    user: GuildUser,
-    channel: web::Path<ChannelId>,
-) -> Result<HttpResponse, HttpFailure> {
+pub(super) async fn join(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpError> {
     let joined = user.guild.join(&user.caller, &channel).await?;
     Ok(HttpResponse::Ok().json(ChannelRow::from(joined)))
 }
 
-pub(super) async fn leave(
-    user: GuildUser,
-    channel: web::Path<ChannelId>,
-) -> Result<HttpResponse, HttpFailure> {
+pub(super) async fn leave(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpError> {
     user.guild.leave(&user.caller, &channel).await?;
     Ok(HttpResponse::Ok().json(json!({ "ok": true })))
 }
@@ -71,7 +62,7 @@ pub(super) async fn set_wake_mapping(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     body: Body<SetWakeMapping>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let mapped = user.guild.set_wake_mapping(&user.caller, &channel, body.0.user_ids).await;
     let (x_type, members) = mapped?;
     Ok(HttpResponse::Ok().json(rows(x_type, members)))
@@ -81,7 +72,7 @@ pub(super) async fn bypass(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     body: Body<SetBypass>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     set_seat(&user, channel.into_inner(), &body.0.user_id, Seat::Bypass).await
 }
 
@@ -89,7 +80,7 @@ pub(super) async fn unbypass(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     body: Body<SetBypass>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     set_seat(&user, channel.into_inner(), &body.0.user_id, Seat::Order).await
 }
 
@@ -98,7 +89,7 @@ async fn set_seat(
     channel: ChannelId,
     target: &UserId,
     seat: Seat,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let turn = user.guild.set_seat(&user.caller, &channel, target, seat).await?;
     Ok(HttpResponse::Ok().json(TurnView::new(channel, &turn)))
 }

@@ -7,11 +7,11 @@ use fabric_domain::decisions::Post;
 use fabric_domain::model::{Author, ChannelId, FieldError, MessageId, Refusal, Seq};
 use fabric_domain::ports::SeqRange;
 use fabric_domain::services::RequestKey;
+use fabric_serverkit::web::HttpError;
 use std::collections::HashMap;
 
 use crate::auth::{GuildUser, UserOrSystem};
 use crate::body::Body;
-use crate::failure::HttpFailure;
 
 const KEY_HEADER: &str = "idempotency-key";
 const DEFAULT_LIMIT: u32 = 50;
@@ -30,7 +30,7 @@ pub(super) async fn post(
     UserOrSystem { author, guild }: UserOrSystem,
     channel: web::Path<ChannelId>,
     body: Body<PostMessage>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let PostMessage { content, reply_to, turn, wakeup_user_id, attachment_ids: attachments } = body.0;
     let author = match author {
         // Only the guild itself may choose whom to wake.
@@ -78,7 +78,7 @@ pub(super) async fn page(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     query: web::Query<HashMap<String, String>>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let (range, limit) = page_query(&query)?;
     let page = user.guild.messages(&user.caller, &channel, range, limit).await?;
     let (first, last) = (page.messages.first().map(|m| m.seq), page.messages.last().map(|m| m.seq));
@@ -98,7 +98,7 @@ pub(super) async fn page(
 pub(super) async fn get(
     user: GuildUser,
     path: web::Path<(ChannelId, MessageId)>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let (channel, id) = path.into_inner();
     let message = user.guild.message(&user.caller, &channel, &id).await?;
     Ok(HttpResponse::Ok().json(Message::from(message)))
@@ -108,7 +108,7 @@ pub(super) async fn edit(
     user: GuildUser,
     path: web::Path<(ChannelId, MessageId)>,
     body: Body<EditMessage>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let (channel, id) = path.into_inner();
     let edited = user.guild.edit(&user.caller, &channel, &id, body.0.content).await?;
     Ok(HttpResponse::Ok().json(Message::from(edited)))
@@ -117,7 +117,7 @@ pub(super) async fn edit(
 pub(super) async fn delete(
     user: GuildUser,
     path: web::Path<(ChannelId, MessageId)>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let (channel, id) = path.into_inner();
     let deleted = user.guild.delete(&user.caller, &channel, &id).await?;
     Ok(HttpResponse::Ok().json(MessageDeleted::from(deleted)))
@@ -126,7 +126,7 @@ pub(super) async fn delete(
 pub(super) async fn revisions(
     user: GuildUser,
     path: web::Path<(ChannelId, MessageId)>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let (channel, id) = path.into_inner();
     let revisions = user.guild.revisions(&user.caller, &channel, &id).await?;
     Ok(HttpResponse::Ok().json(revisions.into_iter().map(Revision::from).collect::<Vec<_>>()))

@@ -14,19 +14,18 @@ pub use upload::Pace;
 
 use actix_cors::Cors;
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, web};
-use fabric_api::failure::Failure;
+use actix_web::http::header::{self, HeaderName};
+use actix_web::web;
 use fabric_domain::model::Refusal;
+use fabric_serverkit::web::{BodyLimit, HttpError, REQUEST_ID, alive, not_found, on, resource};
 
 use crate::Api;
 use crate::body::{MAX_BODY, MAX_MESSAGE_BODY};
-use crate::failure::HttpFailure;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig, api: Api) {
     config
         .app_data(web::Data::new(api))
-        .app_data(web::PayloadConfig::new(MAX_BODY))
+        .app_data(BodyLimit(MAX_BODY))
         .app_data(web::QueryConfig::default().error_handler(|error, _| unreadable("query", &error)))
         .app_data(web::PathConfig::default().error_handler(|error, _| unreadable("path", &error)))
         .configure(health)
@@ -59,7 +58,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, api: Api) {
 /// For whoever watches the node, with or without `/api`.
 fn health(config: &mut web::ServiceConfig) {
     config
-        .service(resource("/healthz", [on(Method::GET, health::alive), on(Method::HEAD, health::alive)]))
+        .service(resource("/healthz", [on(Method::GET, alive), on(Method::HEAD, alive)]))
         .service(resource("/readyz", [on(Method::GET, health::ready), on(Method::HEAD, health::ready)]));
 }
 
@@ -82,7 +81,7 @@ fn channel(config: &mut web::ServiceConfig) {
         .service(resource("/turn/force-proceed", [on(Method::POST, turns::force_proceed)]))
         .service(
             resource("/messages", [on(Method::GET, messages::page), on(Method::POST, messages::post)])
-                .app_data(web::PayloadConfig::new(MAX_MESSAGE_BODY)),
+                .app_data(BodyLimit(MAX_MESSAGE_BODY)),
         )
         .service(
             resource(
@@ -93,49 +92,19 @@ fn channel(config: &mut web::ServiceConfig) {
                     on(Method::DELETE, messages::delete),
                 ],
             )
-            .app_data(web::PayloadConfig::new(MAX_MESSAGE_BODY)),
+            .app_data(BodyLimit(MAX_MESSAGE_BODY)),
         )
         .service(resource("/messages/{message}/revisions", [on(Method::GET, messages::revisions)]));
 }
 
-/// A handler for a method.
-fn on<F, Args>(method: Method, handler: F) -> (Method, Route)
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    (method.clone(), web::method(method).to(handler))
-}
-
-/// A resource that knows these methods. Any other is answered with their names.
-fn resource<const N: usize>(path: &str, routes: [(Method, Route); N]) -> Resource {
-    let allowed = routes.each_ref().map(|(method, _)| method.as_str()).join(", ");
-    let resource = routes.into_iter().fold(web::resource(path), |resource, (_, route)| resource.route(route));
-    resource.default_service(web::to(move || std::future::ready(method_not_allowed(&allowed))))
-}
-
 /// A query or path that cannot be read, in the shape of every error.
 fn unreadable(part: &'static str, error: &impl std::fmt::Display) -> actix_web::Error {
-    HttpFailure::from(Refusal::field(part, error.to_string())).into()
-}
-
-async fn not_found() -> Result<HttpResponse, HttpFailure> {
-    Err(Failure::new(404, "route_not_found", "no such route").into())
-}
-
-fn method_not_allowed(allowed: &str) -> HttpResponse {
-    let failure = Failure::new(405, "method_not_allowed", "this route does not know that method");
-    let mut response = HttpResponse::from_error(HttpFailure::from(failure));
-    if let Ok(allowed) = HeaderValue::from_str(allowed) {
-        response.headers_mut().insert(header::ALLOW, allowed);
-    }
-    response
+    HttpError::from(Refusal::field(part, error.to_string())).into()
 }
 
 /// Headers that a script of another origin may read. Those that are set outside of CORS have to be named.
 const EXPOSED: [HeaderName; 8] = [
-    HeaderName::from_static("x-request-id"),
+    REQUEST_ID,
     header::ACCEPT_RANGES,
     header::ALLOW,
     header::CONTENT_DISPOSITION,

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use actix_web::{HttpResponse, web};
 use fabric_api::guild::{Message, SearchHit, SearchPage, SearchQuery, SnippetPart};
 use fabric_domain::services::Find;
+use fabric_serverkit::web::HttpError;
 
 use crate::auth::GuildUser;
-use crate::failure::HttpFailure;
 
 pub(super) async fn search(
     user: GuildUser,
     query: web::Query<HashMap<String, String>>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let SearchQuery { query, channel_id, author_user_id, before, limit } = SearchQuery::from_query(&query)?;
     let find = Find { query, channel: channel_id, author: author_user_id, before, limit };
     let found = user.guild.search(&user.caller, find).await?;

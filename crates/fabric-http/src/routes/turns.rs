@@ -5,13 +5,13 @@ use fabric_api::guild::{CommandAnswer, TurnCommand, TurnView};
 use fabric_domain::model::ChannelId;
 use fabric_domain::rules::command::Command;
 use fabric_domain::services::CommandRequest;
+use fabric_serverkit::web::HttpError;
 
 use crate::auth::GuildUser;
 use crate::body::Body;
-use crate::failure::HttpFailure;
 use crate::routes::messages::idempotency_key;
 
-pub(super) async fn get(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpFailure> {
+pub(super) async fn get(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpError> {
     let turn = user.guild.turn(&user.caller, &channel).await?;
     Ok(HttpResponse::Ok().json(TurnView::new(channel.into_inner(), &turn)))
 }
@@ -21,7 +21,7 @@ pub(super) async fn pass(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     body: Body<TurnCommand>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     command(&request, &user, &channel, Command::NoReply, body.0).await
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn force_proceed(
     user: GuildUser,
     channel: web::Path<ChannelId>,
     body: Body<TurnCommand>,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     command(&request, &user, &channel, Command::ForceProceed, body.0).await
 }
 
@@ -40,7 +40,7 @@ async fn command(
     channel: &ChannelId,
     command: Command,
     TurnCommand { turn, reason }: TurnCommand,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let key = idempotency_key(request)?;
     let asked = CommandRequest { turn, reason };
     let outcome = user.guild.command(&user.caller, channel, command, asked, key).await?;

@@ -7,15 +7,14 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::http::header::{self, ContentDisposition};
 use actix_web::rt::time::{Instant, timeout};
 use actix_web::{HttpRequest, HttpResponse, web};
-use fabric_api::failure::Failure;
 use fabric_api::guild::UploadedFile;
 use fabric_domain::model::{FileName, MediaType, Refusal};
 use fabric_domain::services::Upload;
+use fabric_serverkit::web::HttpError;
 use futures_util::StreamExt;
 
 use crate::Api;
 use crate::auth::GuildUser;
-use crate::failure::HttpFailure;
 
 /// The field that the file is in.
 const FIELD: &str = "file";
@@ -46,11 +45,9 @@ impl Pace {
 }
 
 /// Not what the route takes, or it broke off.
-impl From<MultipartError> for HttpFailure {
-    fn from(error: MultipartError) -> Self {
-        let rule = format!("must be multipart/form-data with one field `{FIELD}`: {error}");
-        Refusal::field("body", rule).into()
-    }
+fn not_one_file(error: &MultipartError) -> Refusal {
+    let rule = format!("must be multipart/form-data with one field `{FIELD}`: {error}");
+    Refusal::field("body", rule)
 }
 
 pub(super) async fn post(
@@ -58,7 +55,7 @@ pub(super) async fn post(
     api: web::Data<Api>,
     user: GuildUser,
     payload: web::Payload,
-) -> Result<HttpResponse, HttpFailure> {
+) -> Result<HttpResponse, HttpError> {
     let mut reading = Reading {
         parts: Multipart::new(request.headers(), payload),
         pace: api.upload_pace,
@@ -70,7 +67,8 @@ pub(super) async fn post(
     // In a task of its own: a client that goes away now must not leave it half done.
     let guild = user.guild;
     let finished = actix_web::rt::spawn(async move { guild.finish_upload(upload).await }).await;
-    let file = finished.map_err(|_| Failure::new(503, "storage_unavailable", "the server is stopping"))??;
+    let file =
+        finished.map_err(|_| HttpError::new(503, "storage_unavailable", "the server is stopping"))??;
     let answer = UploadedFile::from(file);
     let location = (header::LOCATION, answer.url.clone());
     Ok(HttpResponse::Created().insert_header(location).json(answer))
@@ -91,14 +89,14 @@ struct Reading {
 
 impl Reading {
     /// Reads the request to its end; what is left is to finish the upload.
-    async fn file(&mut self, user: &GuildUser, announced: u64) -> Result<Upload, HttpFailure> {
+    async fn file(&mut self, user: &GuildUser, announced: u64) -> Result<Upload, HttpError> {
         let Some(mut field) = self.part().await? else {
             return Err(Refusal::field(FIELD, "is required").into());
         };
         let (name, mime) = described(&field)?;
         let mut upload = user.guild.begin_upload(&user.caller, name, mime, announced).await?;
         while let Some(chunk) = self.in_time(field.next()).await? {
-            let chunk = chunk?;
+            let chunk = chunk.map_err(|error| not_one_file(&error))?;
             self.received += chunk.len() as u64;
             upload.write(chunk).await?;
         }
@@ -112,14 +110,14 @@ impl Reading {
         }
     }
 
-    async fn part(&mut self) -> Result<Option<Field>, HttpFailure> {
+    async fn part(&mut self) -> Result<Option<Field>, HttpError> {
         let left = self.left();
         let part = timeout(left, self.parts.next()).await.map_err(|_| too_slow())?;
-        Ok(part.transpose()?)
+        Ok(part.transpose().map_err(|error| not_one_file(&error))?)
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, HttpFailure> {
-        Ok(timeout(self.left(), work).await.map_err(|_| too_slow())?)
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, HttpError> {
+        timeout(self.left(), work).await.map_err(|_| too_slow())
     }
 
     /// How much time the client has left.
@@ -128,8 +126,8 @@ impl Reading {
     }
 }
 
-fn too_slow() -> Failure {
-    Failure::new(408, "upload_too_slow", "the file did not come in time")
+fn too_slow() -> HttpError {
+    HttpError::new(408, "upload_too_slow", "the file did not come in time")
 }
 
 /// Name and type of the file that this part is, if it is one.

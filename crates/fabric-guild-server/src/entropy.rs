@@ -1,0 +1,28 @@
+//! The port [`Entropy`] on the system's randomness.
+
+use fabric_domain::model::{ChannelId, FileId, MessageId, Timestamp};
+use fabric_domain::ports::Entropy;
+use fabric_domain::rules::turn::Seed;
+use fabric_serverkit::system::{new_uuid, random};
+
+/// The system's generator of random numbers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn message_id(&self, now: Timestamp) -> MessageId {
+        new_uuid(now).into()
+    }
+
+    fn channel_id(&self, now: Timestamp) -> ChannelId {
+        new_uuid(now).into()
+    }
+
+    fn file_id(&self, now: Timestamp) -> FileId {
+        new_uuid(now).into()
+    }
+
+    fn seed(&self) -> Seed {
+        Seed(u64::from_le_bytes(random()))
+    }
+}
