@@ -106,7 +106,10 @@ async fn unknown_routes_and_methods_have_the_common_shape() {
     for path in ["/healthz", "/api/healthz"] {
         let answer = answer(t.request(Method::GET, path, As::Nobody).send().await.unwrap()).await;
         assert_eq!((answer.status, answer.body), (200, json!({ "status": "ok" })));
+        assert_eq!(t.request(Method::HEAD, path, As::Nobody).send().await.unwrap().status(), 200);
     }
+    let refused = t.request(Method::DELETE, "/api/auth/me", As::Nobody).send().await.unwrap();
+    assert_eq!(refused.headers()["allow"], "GET, PATCH");
 }
 
 #[tokio::test]
@@ -142,6 +145,17 @@ async fn browsers_may_ask_from_anywhere_unless_origins_are_listed() {
     assert_eq!(ask(&listed, "http://localhost:5173").await.as_deref(), Some("http://localhost:5173"));
     assert_eq!(ask(&listed, "null").await.as_deref(), Some("null"));
     assert_eq!(ask(&listed, "https://evil.example").await, None);
+}
+
+#[tokio::test]
+async fn a_page_can_read_why_it_was_refused() {
+    let t = TestCenter::start().await;
+    let request =
+        t.request(Method::GET, "/api/auth/me", As::Nobody).header("origin", "https://anywhere.example");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["access-control-allow-origin"], "*");
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    answer(response).await.refused(401, "missing_bearer_token");
 }
 
 #[tokio::test]
