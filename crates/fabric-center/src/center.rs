@@ -1,8 +1,7 @@
 //! [`Center`]: opening it, and what all its use cases share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fabric_domain::model::Timestamp;
@@ -40,7 +39,7 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) logins: LoginLimits,
     /// When expired sessions were last deleted.
-    pub(crate) swept_at: AtomicI64,
+    pub(crate) swept_at: Mutex<Timestamp>,
     clock: Arc<dyn Clock>,
 }
 
@@ -77,7 +76,7 @@ impl Center {
             signer: Signer::new(&settings.issuer, secret.as_bytes()),
             passwords: Passwords::new().await?,
             logins,
-            swept_at: AtomicI64::new(0),
+            swept_at: Mutex::default(),
             settings,
             db,
             clock,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use fabric_domain::model::Timestamp;
 
@@ -37,8 +38,13 @@ impl LoginLimits {
         };
         address
             .and_then(|()| self.accounts.take(account.to_owned(), now))
-            .map_err(|wait_millis| Error::RateLimited { retry_after_seconds: wait_millis.div_ceil(1_000) })
+            .map_err(|wait| Error::RateLimited { retry_after_seconds: seconds(wait) })
     }
+}
+
+/// Whole seconds that are not too few.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// Whoever has one IPv6 address has at least the 2^64 of its network: they count as one.
@@ -55,10 +61,10 @@ fn network(address: IpAddr) -> IpAddr {
 /// A token bucket per key: `burst` attempts at once, then one every `interval`. Of every bucket only the instant is
 /// kept at which it will be full again; a bucket that is full is forgotten without loss.
 struct Limit<K> {
-    interval_millis: i64,
-    burst: i64,
+    interval: Duration,
+    burst: u32,
     max_keys: usize,
-    full_at: Mutex<HashMap<K, i64>>,
+    full_at: Mutex<HashMap<K, Timestamp>>,
 }
 
 impl<K: Hash + Eq + Clone> Limit<K> {
@@ -68,26 +74,25 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     }
 
     fn new(count: u32, max_keys: usize) -> Self {
-        let burst = i64::from(count);
-        let interval_millis = if count == 0 { 0 } else { (60_000 / burst).max(1) };
-        Self { interval_millis, burst, max_keys, full_at: Mutex::default() }
+        // In whole milliseconds, as instants are counted.
+        let interval = Duration::from_millis(60_000_u64.checked_div(count.into()).unwrap_or_default().max(1));
+        Self { interval, burst: count, max_keys, full_at: Mutex::default() }
     }
 
-    /// Takes one attempt, or says how many milliseconds to wait for it.
-    fn take(&self, key: K, now: Timestamp) -> Result<(), u64> {
+    /// Takes one attempt, or says how long to wait for it.
+    fn take(&self, key: K, now: Timestamp) -> Result<(), Duration> {
         if self.burst == 0 {
             return Ok(());
         }
-        let now = now.0;
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if full_at.len() >= self.max_keys && !full_at.contains_key(&key) {
             make_room(&mut full_at, now);
         }
         let full = full_at.entry(key).or_insert(now);
-        let after = (*full).max(now) + self.interval_millis;
-        let over = after - now - self.burst * self.interval_millis;
-        if over > 0 {
-            return Err(over.unsigned_abs());
+        let after = (*full).max(now).plus(self.interval);
+        let wait = after.since(now).saturating_sub(self.interval * self.burst);
+        if !wait.is_zero() {
+            return Err(wait);
         }
         *full = after;
         Ok(())
@@ -96,11 +101,11 @@ impl<K: Hash + Eq + Clone> Limit<K> {
 
 /// Forgets the buckets that are full and, when that is not enough, the half that is nearest to it: those who try
 /// hardest stay limited.
-fn make_room<K: Hash + Eq>(full_at: &mut HashMap<K, i64>, now: i64) {
+fn make_room<K: Hash + Eq>(full_at: &mut HashMap<K, Timestamp>, now: Timestamp) {
     let before = full_at.len();
     full_at.retain(|_, full| *full > now);
     if full_at.len() * 2 > before {
-        let mut instants: Vec<i64> = full_at.values().copied().collect();
+        let mut instants: Vec<Timestamp> = full_at.values().copied().collect();
         let middle = instants.len() / 2;
         let (_, median, _) = instants.select_nth_unstable(middle);
         let median = *median;
@@ -120,9 +125,9 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(limit.take("a", NOW), Ok(()));
         }
-        assert_eq!(limit.take("a", NOW), Err(20_000));
+        assert_eq!(limit.take("a", NOW), Err(Duration::from_secs(20)));
         assert_eq!(limit.take("b", NOW), Ok(()), "another key has its own bucket");
-        assert_eq!(limit.take("a", Timestamp(NOW.0 + 19_999)), Err(1));
+        assert_eq!(limit.take("a", Timestamp(NOW.0 + 19_999)), Err(Duration::from_millis(1)));
         assert_eq!(limit.take("a", Timestamp(NOW.0 + 20_000)), Ok(()));
     }
 

@@ -1,7 +1,8 @@
 //! Signing in, staying signed in, signing out; and what a guild node asks about a token.
 
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
+use std::sync::PoisonError;
+use std::time::Duration;
 
 use fabric_api::center::{Introspection, Session, TokenOwner, UserKind};
 use fabric_domain::model::Timestamp;
@@ -22,7 +23,7 @@ use crate::users::{find_by_email, revoke_sessions, to_user};
 use crate::values::email_key;
 
 /// Expired sessions are deleted no more often than this.
-const SWEEP_MILLIS: i64 = 60 * 60 * 1_000;
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// A signed-in user.
 #[derive(Debug, Clone)]
@@ -207,21 +208,21 @@ impl Center {
     }
 
     fn refresh_end(&self, now: Timestamp) -> i64 {
-        now.0.saturating_add(i64::from(self.0.settings.refresh_token_days) * 24 * 60 * 60 * 1_000)
+        now.plus(Duration::from_hours(24) * self.0.settings.refresh_token_days).0
     }
 
     /// Deletes what has expired, once in a while: tables must not grow with every sign-in for ever. A session outlives
     /// its last refresh token by far less than its tokens, which are good for minutes.
     async fn sweep(&self, now: Timestamp) -> Result<(), Error> {
-        let last = self.0.swept_at.load(Ordering::Relaxed);
-        let due = now.0.saturating_sub(last) >= SWEEP_MILLIS;
-        if !due
-            || self.0.swept_at.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
-            return Ok(());
+            let mut swept_at = self.0.swept_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.since(*swept_at) < SWEEP_EVERY {
+                return Ok(());
+            }
+            *swept_at = now;
         }
         let longest = self.0.settings.access_token_seconds.max(self.0.settings.guild_token_seconds);
-        let before = now.0.saturating_sub(i64::from(longest) * 1_000);
+        let before = now.minus(Duration::from_secs(longest.into())).0;
         let tx = self.write().await?;
         refresh_token::Entity::delete_many()
             .filter(refresh_token::Column::ExpiresAt.lt(before))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fabric_domain::services::{Guild, ServiceError, Swept};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often files that had their day are removed.
+/// How often expired files are removed.
 const EXPIRE_EVERY: Duration = Duration::from_mins(10);
 /// When the next sweep comes after one that failed.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(30);

@@ -28,7 +28,7 @@ use crate::entropy::SystemEntropy;
 use crate::files::sweep_files;
 use crate::metrics::{self, Metrics};
 
-/// How often idempotency keys, owed wakes and deleted texts that have had their day are forgotten.
+/// How often expired idempotency keys and wakes are deleted, and texts of deleted messages erased.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How often turns are looked at whose deadline may have passed.
 const LEASE_TICK: Duration = Duration::from_secs(1);
@@ -220,7 +220,7 @@ async fn sweep(store: SqlStore, guild: Arc<Guild>) {
     loop {
         ticks.tick().await;
         if let Err(error) = store.sweep().await {
-            tracing::warn!(%error, "what has had its day was not swept");
+            tracing::warn!(%error, "expired rows were not deleted");
         }
         match guild.erase_deleted().await {
             Ok(0) => {}
@@ -239,7 +239,7 @@ async fn watch_turns(guild: Arc<Guild>) {
         match guild.expire_turns().await {
             Ok(0) => {}
             Ok(skipped) => tracing::info!(skipped, "silent speakers were skipped"),
-            Err(error) => tracing::warn!(%error, "deadlines were not checked"),
+            Err(error) => tracing::warn!(%error, "deadlines of turns were not checked"),
         }
     }
 }

@@ -3,7 +3,6 @@
 //! Which of the two comes first, and why, is told in `ports/files.rs`.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -154,7 +153,7 @@ impl Guild {
             name,
             mime,
             size,
-            sha256: hexadecimal(&hash.finalize()),
+            sha256: hex::encode(hash.finalize()),
             uploader: ticket.user.clone(),
             created_at: now,
             shelf: Shelf::Loose(now),
@@ -272,14 +271,4 @@ impl Guild {
             }
         }
     }
-}
-
-/// Bytes as hexadecimal digits in lower case.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

@@ -2,7 +2,6 @@
 
 use sha2::{Digest, Sha256};
 
-use super::files::hexadecimal;
 use crate::model::{IdempotencySlot, Refusal, UserId};
 
 /// A request's idempotency key (spec/3 section 6).
@@ -24,7 +23,7 @@ impl RequestKey {
 
     /// The slot of a request by this caller on this route; `content` is what makes it this request.
     pub(super) fn slot(self, caller: UserId, route: String, content: &str) -> IdempotencySlot {
-        let fingerprint = hexadecimal(&Sha256::digest(content.as_bytes()));
+        let fingerprint = hex::encode(Sha256::digest(content.as_bytes()));
         IdempotencySlot { caller, route, key: self.0, fingerprint }
     }
 }

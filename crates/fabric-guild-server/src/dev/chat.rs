@@ -9,7 +9,7 @@ use fabric_domain::model::{AckCause, ChannelId, UserId};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::settings::ROUNDTABLE;
-use super::world::{Failure, World};
+use super::world::{DevError, World};
 use crate::terminal::say;
 
 /// How long a conversation may take until it pauses.
@@ -28,7 +28,7 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    pub(super) async fn open(world: &World) -> Result<Self, Failure> {
+    pub(super) async fn open(world: &World) -> Result<Self, DevError> {
         let guild = world.sign_in().await?;
         let rows = guild.channels().await?;
         let row = rows.into_iter().find(|row| row.name == ROUNDTABLE).ok_or("there is no #roundtable")?;
@@ -46,11 +46,11 @@ impl Chat {
     }
 
     /// Posts once and shows the conversation until the channel pauses.
-    pub(super) async fn say_once(mut self, text: &str) -> Result<(), Failure> {
+    pub(super) async fn say_once(mut self, text: &str) -> Result<(), DevError> {
         self.guild.post(&self.channel, &PostMessage::text(text), None).await?;
         let until_pause = async {
             while self.next().await? != ChannelState::Settled {}
-            Ok::<(), Failure>(())
+            Ok::<(), DevError>(())
         };
         match tokio::time::timeout(PAUSE_WITHIN, until_pause).await {
             Ok(ended) => ended,
@@ -60,7 +60,7 @@ impl Chat {
 
     /// Posts what is typed and shows what is said, until the input ends. Without a terminal there may be no
     /// input at all, so its end ends nothing.
-    pub(super) async fn converse(mut self, is_terminal: bool) -> Result<(), Failure> {
+    pub(super) async fn converse(mut self, is_terminal: bool) -> Result<(), DevError> {
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
         let mut is_open = true;
         loop {
@@ -81,7 +81,7 @@ impl Chat {
     }
 
     /// Shows the next event of the channel that moves its turn; answers the state after it.
-    async fn next(&mut self) -> Result<ChannelState, Failure> {
+    async fn next(&mut self) -> Result<ChannelState, DevError> {
         loop {
             match self.events.next().await.map_err(|reason| format!("the connection ended: {reason}"))? {
                 Event::MessageCreated(created) if created.message.channel_id == self.channel => {

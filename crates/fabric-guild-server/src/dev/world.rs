@@ -25,8 +25,8 @@ use super::settings::{AGENTS, GUILD_NAME, NODE_ID, PERSON, Person, ROUNDTABLE};
 use crate::Node;
 use crate::config::Settings;
 
-/// What goes wrong here goes to the terminal as it is.
-pub(super) type Failure = Box<dyn Error + Send + Sync>;
+/// An error of any kind: it goes to the terminal as it is.
+pub(super) type DevError = Box<dyn Error + Send + Sync>;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// How often the demo channels are tried.
@@ -54,7 +54,7 @@ struct Keys {
 }
 
 impl Keys {
-    fn load(path: &Path) -> Result<Self, Failure> {
+    fn load(path: &Path) -> Result<Self, DevError> {
         match fs::read(path) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
@@ -62,13 +62,13 @@ impl Keys {
         }
     }
 
-    fn save(&self, path: &Path) -> Result<(), Failure> {
+    fn save(&self, path: &Path) -> Result<(), DevError> {
         Ok(private::replace(path, &serde_json::to_vec_pretty(self)?)?)
     }
 }
 
 impl World {
-    pub(super) async fn start(options: &DevOptions) -> Result<Self, Failure> {
+    pub(super) async fn start(options: &DevOptions) -> Result<Self, DevError> {
         fs::create_dir_all(&options.data_dir)?;
         let keys_path = options.data_dir.join("dev-keys.json");
         let mut keys = Keys::load(&keys_path)?;
@@ -130,11 +130,11 @@ impl World {
     }
 
     /// On a machine that has much to do just then, Center may be too slow for the guild once.
-    async fn ensure_channels(&self, person: &UserId, agents: &[UserId]) -> Result<(), Failure> {
+    async fn ensure_channels(&self, person: &UserId, agents: &[UserId]) -> Result<(), DevError> {
         let mut tries = 1;
         loop {
             let done = ensure_channels(&self.sign_in().await?, person, agents).await;
-            let may_pass = |error: &Failure| {
+            let may_pass = |error: &DevError| {
                 error.downcast_ref::<fabric_client::Error>().is_some_and(fabric_client::Error::is_transient)
             };
             match done {
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// The person's client.
-    pub(super) async fn sign_in(&self) -> Result<GuildClient, Failure> {
+    pub(super) async fn sign_in(&self) -> Result<GuildClient, DevError> {
         let center = fabric_client::Center::new(&self.center_url)?;
         let session = center.login(PERSON.email, PERSON.password).await?;
         Ok(session.guild(&NODE_ID.into())?)
@@ -163,7 +163,7 @@ impl World {
     }
 }
 
-async fn start_center(options: &DevOptions) -> Result<(Center, ServerHandle, String), Failure> {
+async fn start_center(options: &DevOptions) -> Result<(Center, ServerHandle, String), DevError> {
     let database = options.data_dir.join("center.db");
     let center = Center::open(fabric_center::Settings {
         bind: LOOPBACK,
@@ -220,7 +220,7 @@ async fn is_known(center_url: &str, keys: &[String]) -> bool {
 }
 
 /// The node's key: the kept one, the one of the first registration, or a new one when the kept one is lost.
-async fn node_key(center: &Center, endpoint: &str, kept: Option<String>) -> Result<String, Failure> {
+async fn node_key(center: &Center, endpoint: &str, kept: Option<String>) -> Result<String, DevError> {
     let registered = center.register_node_with(NODE_ID, GUILD_NAME, endpoint, Some(true)).await?;
     Ok(match registered.api_key.or(kept) {
         Some(key) => key,
@@ -228,13 +228,13 @@ async fn node_key(center: &Center, endpoint: &str, kept: Option<String>) -> Resu
     })
 }
 
-async fn ensure_user(center: &Center, person: Person) -> Result<UserId, Failure> {
+async fn ensure_user(center: &Center, person: Person) -> Result<UserId, DevError> {
     let user = center.ensure_user(person.email, person.password, Some(person.name)).await?;
     Ok(user.id)
 }
 
 /// A channel of every type; those that are there already stay as they are.
-async fn ensure_channels(guild: &GuildClient, person: &UserId, agents: &[UserId]) -> Result<(), Failure> {
+async fn ensure_channels(guild: &GuildClient, person: &UserId, agents: &[UserId]) -> Result<(), DevError> {
     let existing = guild.channels().await?;
     let channel = |name: &str, x_type| CreateChannel::new(NODE_ID.into(), name, x_type, agents.to_vec());
     let wanted = [
