@@ -45,8 +45,8 @@ test("who was away is woken on joining, with the same message, in order and once
 });
 
 test("with sinceSeq the missed messages carry the wakes that are owed, and nothing comes twice", async () => {
-  const channel = await alice.create("general", { members: [bob] });
-  for (const text of ["one", `two ${alice}`, "three", `four ${bob}`]) await alice.post(channel, text);
+  const channel = await alice.create("general", { members: [bob, carol] });
+  for (const text of ["one", `two ${carol}`, "three", `four ${bob}`]) await alice.post(channel, text);
   assert.deepEqual(await gets(bob, channel, 1), ["2 observe", "3 wake:general", "4 wake:mention"]);
 });
 
