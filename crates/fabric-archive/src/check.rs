@@ -2,8 +2,8 @@
 //! and once more while it writes.
 //!
 //! The memory of a check grows with the number of channels and of the members of one channel, and with nothing else.
-//! Two things are left to the database because of that: that ids of messages are unique, and that answered, numbered and revised messages are there
-//! (`import.rs`).
+//! Two things are left to the database because of that: that ids of messages are unique, and that answered, numbered
+//! and revised messages are there (`import.rs`).
 
 use std::collections::{HashMap, HashSet};
 

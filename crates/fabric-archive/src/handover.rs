@@ -23,7 +23,7 @@ pub(crate) struct Batch {
 
 /// The receiver is gone.
 #[derive(Debug)]
-pub(crate) struct Closed;
+pub(crate) struct ClosedError;
 
 /// The reader's end.
 pub(crate) struct Sender {
@@ -43,23 +43,23 @@ pub(crate) fn channel() -> (Sender, mpsc::Receiver<Batch>) {
 
 impl Sender {
     /// Takes an entry, whose line has so many bytes; blocks while too much is on its way.
-    pub(crate) fn push(&mut self, entry: Entry, bytes: usize) -> Result<(), Closed> {
+    pub(crate) fn push(&mut self, entry: Entry, bytes: usize) -> Result<(), ClosedError> {
         self.entries.push(entry);
         self.bytes += bytes;
         if self.entries.len() >= BATCH || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Hands on what is left.
-    pub(crate) fn finish(mut self) -> Result<(), Closed> {
+    pub(crate) fn finish(mut self) -> Result<(), ClosedError> {
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<(), Closed> {
+    fn flush(&mut self) -> Result<(), ClosedError> {
         let entries = std::mem::replace(&mut self.entries, Vec::with_capacity(BATCH));
         let bytes = u32::try_from(std::mem::take(&mut self.bytes)).unwrap_or(BYTES).min(BYTES);
         let room = self.runtime.block_on(Arc::clone(&self.room).acquire_many_owned(bytes));
-        let batch = Batch { entries, _room: room.map_err(|_| Closed)? };
-        self.batches.blocking_send(batch).map_err(|_| Closed)
+        let batch = Batch { entries, _room: room.map_err(|_| ClosedError)? };
+        self.batches.blocking_send(batch).map_err(|_| ClosedError)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use crate::bytes;
 use crate::error::ArchiveError;
-use crate::handover::{self, Batch, Closed};
+use crate::handover::{self, Batch, ClosedError};
 use crate::manifest::{Manifest, Summary};
 use crate::part::Part;
 use crate::port::{BulkError, BulkWriter, Record, Reference};
@@ -89,7 +89,7 @@ impl VerifiedArchive {
                 // The first error may look different: records that are there already are the other import's.
                 Err(BulkError::TakenOver) => Err(ArchiveError::TakenOver),
                 Err(again) => {
-                    tracing::warn!(error = %again, "deleting a failed import failed; the database stays marked as incomplete");
+                    tracing::warn!(error = %again, "deleting a failed import failed; it stays marked as incomplete");
                     Err(error)
                 }
             },
@@ -229,7 +229,7 @@ fn hand_over(
     observer: Observer<'_>,
     mut entries: handover::Sender,
 ) -> Result<(), ArchiveError> {
-    let closed = |Closed| stopped("the database takes no more records");
+    let closed = |ClosedError| stopped("the database takes no more records");
     read(folder, manifest, Step::Loading, observer, |entry, bytes| {
         entries.push(entry, bytes).map_err(closed)
     })?;

@@ -1,8 +1,9 @@
 //! A whole guild as a folder of JSON lines: how it is backed up, and how it moves to another kind of database.
 //!
 //! docs/archive.md describes the format. [`export`] writes what a [`BulkReader`] reads; [`Archive`] is checked, and
-//! then loaded into a [`BulkWriter`]. Bytes of files go with both. Exporting what was loaded gives the same bytes again.
-//! Both go over the data once or twice and keep of it what grows with channels and members, but not with messages.
+//! then loaded into a [`BulkWriter`]. Bytes of files go with both. Exporting what was loaded gives the same bytes
+//! again. Both read the data once or twice; the memory that they need grows with channels and members, but not with
+//! messages.
 //!
 //! ```text
 //! BulkReader -> Record -> line -> Checker -> *.jsonl -> line -> Checker -> Record -> BulkWriter

@@ -1,7 +1,7 @@
 //! What every store promises, as tests (`fabric_domain::ports::store`).
 //!
-//! A store's own test calls [`store_contract_tests!`](crate::store_contract_tests) with an expression that opens an empty store; the
-//! suite below runs on it unchanged.
+//! A store's own test calls [`store_contract_tests!`](crate::store_contract_tests) with an expression that opens an
+//! empty store; the suite below runs on it unchanged.
 
 // The suite is test code: it fails by panicking.
 #![expect(

@@ -1,7 +1,7 @@
 //! The turn of a channel, as its line in `channels.jsonl` has it.
 //!
-//! The engine's own document is not part of the format: its fields are named here one by one, in both directions. Fields
-//! of older versions of the format are only read.
+//! The engine's own document is not part of the format: its fields are named here one by one, in both directions.
+//! Fields of older versions of the format are only read.
 
 use std::collections::BTreeMap;
 

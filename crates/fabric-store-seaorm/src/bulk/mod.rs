@@ -2,10 +2,10 @@
 //! `fabric-archive`.
 //!
 //! A reader is one snapshot beside a running server. A writer fills an empty database with large statements in large
-//! transactions. From [`SqlBulkWriter::begin`] to its end a mark in the database (table `unfinished_imports`, `mark.rs`)
-//! says that the database is incomplete; the server does not start on it. An import that broke off leaves the mark, and
-//! the next one begins by deleting what is there. The mark carries a token that every transaction of the import checks,
-//! so that of two imports at once only the later one goes on.
+//! transactions. From [`SqlBulkWriter::begin`] to its end a mark in the database (table `unfinished_imports`,
+//! `mark.rs`) says that the database is incomplete; the server does not start on it. An import that broke off leaves
+//! the mark, and the next one begins by deleting what is there. The mark carries a token that every transaction of the
+//! import checks, so that of two imports at once only the later one goes on.
 
 mod error;
 mod mark;

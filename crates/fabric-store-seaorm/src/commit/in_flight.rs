@@ -42,7 +42,7 @@ impl InFlight {
         CommitInFlight { number, all: self.clone() }
     }
 
-    /// Waits until every commit of this channel, or of any, that is in flight now is published; later ones do not matter.
+    /// Waits until every commit of this channel, or of any, that is in flight now is published, and not for later ones.
     pub(crate) async fn all_published(&self, channel: Option<&ChannelId>) {
         let bound = self.0.commits.lock().next;
         loop {

@@ -182,8 +182,8 @@ impl Inner {
     fn enqueue(self: &Arc<Self>, lane: Lane, job: Job) {
         let mut waiting = self.waiting.lock();
         if let Some(jobs) = waiting.get_mut(&lane) {
-            // A lane whose commit is in doubt takes no jobs meanwhile. Those that have expired must not keep the room of
-            // others.
+            // A lane whose commit is in doubt takes no jobs meanwhile. Those that have expired must not keep the room
+            // of others.
             let now = Instant::now();
             while let Some(late) = jobs.pop_front_if(|job| job.expires <= now) {
                 self.give_up(late);

@@ -1,9 +1,9 @@
 //! The writer of `SQLite`: one task that commits many waiting writes with one fsync.
 //!
-//! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`] writes and a size of texts (`batch.rs`). Every
-//! write is published and answered after the commit, so acknowledged means durable; and since there is one writer,
-//! publication is in the order of commits. When a statement or the commit fails, the batch is rolled back and each of
-//! its writes is tried once more alone: a failing one does not fail its neighbours.
+//! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`] writes and a size of texts (`batch.rs`).
+//! Every write is published and answered after the commit, so acknowledged means durable; and since there is one
+//! writer, publication is in the order of commits. When a statement or the commit fails, the batch is rolled back and
+//! each of its writes is tried once more alone: a failing one does not fail its neighbours.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

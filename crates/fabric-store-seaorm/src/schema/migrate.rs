@@ -99,7 +99,8 @@ pub async fn up(url: &str) -> Result<Vec<String>, SchemaError> {
     step(url, Step::Up).await
 }
 
-/// Reverts the latest migration; returns the list of migrations, a line each. A database that is not complete is refused.
+/// Reverts the latest migration; returns the list of migrations, a line each. A database that is not complete is
+/// refused.
 pub async fn down(url: &str) -> Result<Vec<String>, SchemaError> {
     step(url, Step::Down).await
 }
