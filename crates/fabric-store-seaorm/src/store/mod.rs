@@ -31,10 +31,10 @@ const WRITERS: u32 = 16;
 const SEARCHERS: usize = 3;
 /// How long a read may take.
 const READ: Duration = Duration::from_secs(15);
-/// How long an idempotency key is kept, in milliseconds: 24 hours.
-const KEY_LIFETIME_MS: i64 = 24 * 3_600 * 1_000;
-/// How long a wake is owed, in milliseconds: 7 days.
-const WAKE_LIFETIME_MS: i64 = 7 * KEY_LIFETIME_MS;
+/// How long an idempotency key is kept.
+const KEY_LIFETIME: Duration = Duration::from_hours(24);
+/// How long a wake is owed.
+const WAKE_LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// The most wakes that one transaction notes as settled.
 const SETTLED_AT_A_TIME: usize = 500;
 /// The most expired keys, and wakes, that one transaction deletes, apart from those of the same millisecond.
@@ -102,8 +102,8 @@ impl SqlStore {
 
     /// Deletes idempotency keys that are older than 24 hours, and wakes that have been owed for a week.
     pub async fn sweep(&self) -> Result<(), StoreError> {
-        let now = self.clock.now().0;
-        let (keys_end, wakes_end) = (Timestamp(now - KEY_LIFETIME_MS), Timestamp(now - WAKE_LIFETIME_MS));
+        let now = self.clock.now();
+        let (keys_end, wakes_end) = (now.minus(KEY_LIFETIME), now.minus(WAKE_LIFETIME));
         loop {
             // After a day without a sweep there are many. Small transactions let other writes through in between.
             let created_at = idempotency_key::Column::CreatedAt;
