@@ -1,13 +1,14 @@
 //! The server that the published protocol test suites are run against.
 //!
 //! `PORT` (default 3000), `PING_INTERVAL`, `PING_TIMEOUT` and `CONNECT_TIMEOUT` in milliseconds
-//! (defaults 300, 200 and 1,000) and `WORKERS` (default 1) come from the environment.
+//! (defaults 300, 200 and 1,000), `WORKERS` (default 1) and `RECOVERY` (1 turns connection state recovery on) come from
+//! the environment.
 
 use std::{env, time::Duration};
 
 use actix_socketio::{
     Config, ConnectError, EngineHandler, EngineIo, EngineMessage, EngineSocket, Event, Handler, Handshake,
-    Outgoing, Socket, SocketIo,
+    Outgoing, Recovery, Socket, SocketIo,
 };
 use actix_web::{App, HttpServer, rt::time::sleep};
 use async_trait::async_trait;
@@ -72,6 +73,7 @@ fn config(path: &str) -> Config {
     config.limits.ping_interval = Duration::from_millis(number("PING_INTERVAL", 300));
     config.limits.ping_timeout = Duration::from_millis(number("PING_TIMEOUT", 200));
     config.limits.connect_timeout = Duration::from_millis(number("CONNECT_TIMEOUT", 1_000));
+    config.recovery = (number("RECOVERY", 0) > 0).then(Recovery::default);
     config
 }
 

@@ -11,8 +11,8 @@ pub use fabric_domain::model::UserKind;
 use fabric_domain::model::{GuildId, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::IsoTime;
 use crate::fields::{Fields, FromFields};
+use crate::{IsoTime, Open};
 
 /// Header with which a guild node shows its key. `Authorization: Bearer fnk_…` means the same.
 pub const NODE_KEY_HEADER: &str = "x-fabric-node-key";
@@ -101,7 +101,7 @@ pub struct User {
     pub name: String,
     /// In a session: `agent` when it was opened with an API key. Elsewhere: `agent` when the user has a
     /// live API key.
-    pub kind: UserKind,
+    pub kind: Open<UserKind>,
 }
 
 /// Answer to both logins and to `POST /auth/refresh`.
@@ -202,7 +202,7 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `agent` when the user has a live API key.
-    pub kind: UserKind,
+    pub kind: Open<UserKind>,
 }
 
 /// Body of `POST /auth/resolve-names`.

@@ -9,7 +9,7 @@ mod turn;
 
 pub use channel::{
     AddMembers, ChannelRow, ChannelState, CreateChannel, MemberRow, NAME_MAX_CHARS, PURPOSE_MAX_CHARS,
-    PatchChannel, SetBypass, SetWakeMapping,
+    PatchChannel, SetBypass, SetWakeMapping, Settings,
 };
 pub use fabric_domain::model::SettingsPatch;
 pub use file::{Attachment, UploadedFile};

@@ -7,14 +7,17 @@
 //! - [`fields`]: reading request bodies so that every bad field is listed, the same over HTTP and sockets.
 //!
 //! Field names are `camelCase`; instants are ISO-8601 UTC with milliseconds ([`IsoTime`]); unknown fields
-//! of a request are ignored.
+//! of a request are ignored. The wire grows: what only clients read has names as [`Open`], so that a client meets a name
+//! that came after it without losing the rest.
 
 pub mod center;
 pub mod error;
 pub mod failure;
 pub mod fields;
 pub mod guild;
+mod open;
 pub mod realtime;
 mod time;
 
+pub use open::Open;
 pub use time::IsoTime;

@@ -5,9 +5,9 @@ use fabric_domain::model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::IsoTime;
 use crate::fields::{Fields, FromFields};
 use crate::guild::{Message, PostMessage, TurnCommand, TurnView};
+use crate::{IsoTime, Open};
 
 /// The Socket.IO namespace.
 pub const NAMESPACE: &str = "/realtime";
@@ -56,7 +56,7 @@ pub struct MessageCreated {
     #[serde(flatten)]
     pub message: Message,
     /// Its channel's type.
-    pub x_type: XType,
+    pub x_type: Open<XType>,
     /// Whether you are woken.
     pub wakeup: bool,
     /// Why; `null` when not woken.
@@ -68,7 +68,7 @@ pub struct MessageCreated {
 #[serde(rename_all = "camelCase")]
 pub struct Wake {
     /// The rule.
-    pub reason: WakeReason,
+    pub reason: Open<WakeReason>,
     /// The turn it is, where members speak in turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<u64>,
@@ -86,7 +86,7 @@ impl Wake {
     /// The wake of a plan for this reason.
     pub fn new(reason: WakeReason, plan: &DeliveryPlan) -> Self {
         Self {
-            reason,
+            reason: reason.into(),
             turn: plan.turn,
             deadline: plan.deadline.map(IsoTime),
             hop: plan.hop,
@@ -129,7 +129,7 @@ pub struct MembershipChanged {
     /// Whose membership.
     pub user_id: UserId,
     /// The channel's type.
-    pub x_type: XType,
+    pub x_type: Open<XType>,
     /// When.
     pub occurred_at: IsoTime,
 }
@@ -267,7 +267,7 @@ pub struct PresenceChanged {
     /// Who.
     pub user_id: UserId,
     /// What they last said of themselves.
-    pub status: PresenceStatus,
+    pub status: Open<PresenceStatus>,
     /// Whether they have a live socket.
     pub online: bool,
 }

@@ -9,7 +9,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use fabric_api::center::{
     Admin, Introspect, Introspection, Member, Node, RegisterNode, ResolveNames, ResolvedNames,
 };
-use fabric_domain::model::{GuildId, GuildMember, UserId};
+use fabric_domain::model::{GuildId, GuildMember, UserId, UserKind};
 use fabric_domain::ports::{CenterError, Clock, Identity, IdentityCenter};
 use moka::future::Cache;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -165,7 +165,8 @@ impl Inner {
         let members = members.into_iter().map(|member| GuildMember {
             user_id: member.id,
             name: member.name,
-            kind: member.kind,
+            // Of a kind that came after this version: whoever it is, what is true of agents is the safer guess.
+            kind: member.kind.known().copied().unwrap_or(UserKind::Agent),
         });
         Ok(self.answer(members.collect(), self.config.members_ttl))
     }

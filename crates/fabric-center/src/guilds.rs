@@ -158,7 +158,7 @@ impl Center {
         let rows = self.member_rows(node_id).await?;
         let agents = agents(&self.0.db, Some(member_ids(node_id))).await?;
         let member = |row: user::Model| Member {
-            kind: kind_of(&row.id, &agents),
+            kind: kind_of(&row.id, &agents).into(),
             id: row.id.into(),
             name: row.name,
             email: with_emails.then_some(row.email),

@@ -268,5 +268,5 @@ pub(crate) async fn revoke_sessions(
 
 /// The user as others see them.
 pub(crate) fn to_user(row: user::Model, kind: UserKind) -> User {
-    User { id: row.id.into(), email: row.email, name: row.name, kind }
+    User { id: row.id.into(), email: row.email, name: row.name, kind: kind.into() }
 }

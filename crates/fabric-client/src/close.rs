@@ -38,6 +38,8 @@ impl fmt::Display for CloseReason {
     }
 }
 
+impl std::error::Error for CloseReason {}
+
 impl From<client::CloseReason> for CloseReason {
     fn from(reason: client::CloseReason) -> Self {
         match reason {

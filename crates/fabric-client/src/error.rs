@@ -1,10 +1,16 @@
 //! What can go wrong.
 
+use std::error::Error as StdError;
+use std::fmt;
+
 use fabric_api::error::{ErrorBody, FieldProblem};
 use thiserror::Error;
 
 use crate::close::CloseReason;
 use crate::model::GuildId;
+
+/// Any error, where its type is another crate's own affair.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a call failed. No variant carries a token or an API key.
 #[derive(Debug, Error)]
@@ -14,14 +20,23 @@ pub enum Error {
     #[error(transparent)]
     Api(Box<ApiError>),
     /// The server could not be reached, or the connection broke.
-    #[error("{0}")]
-    Network(String),
+    #[error("the server cannot be reached")]
+    Network(#[source] BoxError),
     /// No answer in time. Whether the server acted is not known.
     #[error("no answer in time")]
     Timeout,
     /// The server answered something that is not Fabric.
-    #[error("unexpected answer: {0}")]
-    UnexpectedAnswer(String),
+    #[error("unexpected answer to {request}")]
+    UnexpectedAnswer {
+        /// What was asked.
+        request: String,
+        /// What is wrong with the answer.
+        #[source]
+        source: BoxError,
+    },
+    /// What was to be sent cannot be written as JSON, or not without randomness from the system.
+    #[error("the request cannot be made")]
+    Request(#[source] BoxError),
     /// Not an `http://` or `https://` address.
     #[error("not an http(s) address: {0:?}")]
     InvalidUrl(String),
@@ -54,6 +69,15 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn unexpected(request: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::UnexpectedAnswer { request: request.into(), source: source.into() }
+    }
+
+    /// The error with everything that caused it, on one line, for logs and people.
+    pub fn report(&self) -> impl fmt::Display + '_ {
+        Report(self)
+    }
+
     /// The stable code of the server's refusal, over HTTP or the socket.
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -133,14 +157,37 @@ impl From<reqwest::Error> for Error {
         if error.is_timeout() {
             return Self::Timeout;
         }
-        // The address may carry what is nobody's business; the chain below it says what happened.
-        let error = error.without_url();
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
+        // The address may carry what is nobody's business.
+        Self::Network(Box::new(error.without_url()))
+    }
+}
+
+/// An error with its causes.
+struct Report<'a>(&'a Error);
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
         while let Some(cause) = source {
-            text = format!("{text}: {cause}");
+            write!(f, ": {cause}")?;
             source = cause.source();
         }
-        Self::Network(text)
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_its_cause_as_its_source_and_a_report_names_both() {
+        let cause = serde_json::from_str::<u8>("x").unwrap_err();
+        let error = Error::unexpected("GET turn", cause);
+        assert_eq!(error.to_string(), "unexpected answer to GET turn");
+        assert!(error.source().unwrap().is::<serde_json::Error>());
+        let report = error.report().to_string();
+        assert_eq!(report, "unexpected answer to GET turn: expected value at line 1 column 1");
     }
 }

@@ -54,8 +54,7 @@ impl GuildClient {
             sent => sent,
         };
         let answer = sent?.bytes().await?;
-        serde_json::from_slice(&answer)
-            .map_err(|error| Error::UnexpectedAnswer(format!("POST files: {error}")))
+        serde_json::from_slice(&answer).map_err(|error| Error::unexpected("POST files", error))
     }
 
     /// Reads a file. It is an error of the server's, such as `file_expired`, when there is none to read.
@@ -96,7 +95,7 @@ async fn accepted(response: Response) -> Result<Response, Error> {
 /// it.
 fn form(name: &str, mime: &str, content: &[u8]) -> Result<(Vec<u8>, String), Error> {
     let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| Error::Network(format!("no randomness: {error}")))?;
+    getrandom::fill(&mut random).map_err(|error| Error::Request(error.into()))?;
     let boundary = format!("fabric-{:032x}", u128::from_le_bytes(random));
     // Neither may end the header that it stands in.
     let plain = |text: &str| text.replace(|char: char| char.is_control() || char == '"', "_");

@@ -10,6 +10,7 @@ use crate::error::{ApiError, Error};
 
 /// How long calls may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// Until the connection stands.
     pub connect: Duration,
@@ -21,6 +22,20 @@ impl Default for Timeouts {
     /// 5 s and 30 s.
     fn default() -> Self {
         Self { connect: Duration::from_secs(5), answer: Duration::from_secs(30) }
+    }
+}
+
+impl Timeouts {
+    /// Sets [`Self::connect`].
+    #[must_use]
+    pub fn with_connect(self, connect: Duration) -> Self {
+        Self { connect, ..self }
+    }
+
+    /// Sets [`Self::answer`].
+    #[must_use]
+    pub fn with_answer(self, answer: Duration) -> Self {
+        Self { answer, ..self }
     }
 }
 
@@ -52,7 +67,7 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn body(mut self, body: &impl Serialize) -> Result<Self, Error> {
-        let body = serde_json::to_value(body).map_err(|error| Error::UnexpectedAnswer(error.to_string()))?;
+        let body = serde_json::to_value(body).map_err(|error| Error::Request(error.into()))?;
         self.body = Some(body);
         Ok(self)
     }
@@ -120,7 +135,7 @@ impl Http {
     ) -> Result<T, Error> {
         let body = self.exchange(call, bearer).await?;
         serde_json::from_slice(body.as_ref())
-            .map_err(|error| Error::UnexpectedAnswer(format!("{} {:?}: {error}", call.method, call.path)))
+            .map_err(|error| Error::unexpected(format!("{} {}", call.method, call.path.join("/")), error))
     }
 
     /// Sends the call; what the answer says beyond its success does not matter.

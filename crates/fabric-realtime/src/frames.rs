@@ -131,7 +131,7 @@ impl<'a> MessageFrames<'a> {
 /// `message.created` for one kind of recipient.
 pub(crate) fn created(message: &guild::Message, x_type: XType, wake: Option<Wake>) -> Option<Frame> {
     let wakes = wake.is_some();
-    let payload = MessageCreated { message: message.clone(), x_type, wakeup: wakes, wake };
+    let payload = MessageCreated { message: message.clone(), x_type: x_type.into(), wakeup: wakes, wake };
     let place = Place { channel: message.channel_id.clone(), seq: message.seq, wakes };
     encode_at(event::MESSAGE_CREATED, &payload, Some(place))
 }

@@ -311,7 +311,7 @@ impl Hub {
                 let change = MembershipChanged {
                     channel_id: channel.clone(),
                     user_id: user.clone(),
-                    x_type,
+                    x_type: x_type.into(),
                     occurred_at: at.into(),
                 };
                 let joined = encode(event::CHANNEL_JOINED, &change);
@@ -336,7 +336,7 @@ impl Hub {
                 let change = MembershipChanged {
                     channel_id: channel.clone(),
                     user_id: user.clone(),
-                    x_type,
+                    x_type: x_type.into(),
                     occurred_at: at.into(),
                 };
                 self.tell(&self.sessions_of(&user), encode(event::CHANNEL_LEFT, &change).as_ref());
@@ -444,7 +444,7 @@ impl Hub {
     fn tell_everybody(&self, presence: &Presence) {
         let change = PresenceChanged {
             user_id: presence.user_id.clone(),
-            status: presence.status,
+            status: presence.status.into(),
             online: self.is_online(&presence.user_id),
         };
         self.tell(&self.everybody(), encode(event::PRESENCE, &change).as_ref());

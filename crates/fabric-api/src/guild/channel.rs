@@ -7,8 +7,8 @@ use fabric_domain::model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::IsoTime;
 use crate::fields::{Fields, FromFields};
+use crate::{IsoTime, Open};
 
 /// The most characters of a channel's name.
 pub const NAME_MAX_CHARS: usize = 100;
@@ -29,7 +29,7 @@ pub struct ChannelRow {
     /// Display name.
     pub name: String,
     /// Decides who is woken.
-    pub x_type: XType,
+    pub x_type: Open<XType>,
     /// `dm` for direct messages, `text` for everything else.
     pub kind: String,
     /// What the channel is for.
@@ -54,14 +54,42 @@ pub struct ChannelRow {
     pub unread_count: Option<u64>,
     /// Whether somebody's turn it is. Absent where there are no turns, and in pushes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<ChannelState>,
+    pub state: Option<Open<ChannelState>>,
     /// Its settings.
-    pub settings: ChannelSettings,
+    pub settings: Settings,
+}
+
+/// A channel's settings as they are read (spec/2 section 9).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// Seconds until a silent speaker is skipped; 0 = never.
+    pub turn_timeout_seconds: u32,
+    /// Seconds without a live socket until the speaker is skipped; 0 = never.
+    pub offline_grace_seconds: u32,
+    /// Consecutive messages by agents that may wake anybody; 0 = any number.
+    pub autonomy_budget: u32,
+    /// What an agent's mention does.
+    pub agent_mentions: Open<AgentMentions>,
+}
+
+impl From<ChannelSettings> for Settings {
+    fn from(settings: ChannelSettings) -> Self {
+        let ChannelSettings { turn_timeout_seconds, offline_grace_seconds, autonomy_budget, agent_mentions } =
+            settings;
+        Self {
+            turn_timeout_seconds,
+            offline_grace_seconds,
+            autonomy_budget,
+            agent_mentions: agent_mentions.into(),
+        }
+    }
 }
 
 /// Whether somebody's turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ChannelState {
     /// Somebody's.
     Active,
@@ -82,7 +110,7 @@ impl ChannelRow {
             id: channel.id,
             guild_id: channel.guild_id,
             name: channel.name,
-            x_type: channel.x_type,
+            x_type: channel.x_type.into(),
             kind: if channel.x_type == XType::Dm { "dm" } else { "text" }.to_owned(),
             purpose: channel.purpose,
             is_public: channel.is_public,
@@ -94,7 +122,7 @@ impl ChannelRow {
             is_member: None,
             unread_count: None,
             state: None,
-            settings: channel.settings,
+            settings: channel.settings.into(),
         }
     }
 }
@@ -104,7 +132,7 @@ impl From<ChannelSummary> for ChannelRow {
         Self {
             is_member: Some(summary.is_member),
             unread_count: Some(summary.unread_count),
-            state: summary.turn.as_ref().map(ChannelState::from),
+            state: summary.turn.as_ref().map(|turn| Open::Known(turn.into())),
             ..Self::shared(summary.channel, summary.member_count)
         }
     }
@@ -266,7 +294,7 @@ pub struct MemberRow {
     /// Woken in this `custom` channel.
     pub listener: bool,
     /// What they last said of themselves.
-    pub presence: PresenceStatus,
+    pub presence: Open<PresenceStatus>,
     /// Whether they have a live socket.
     pub online: bool,
 }

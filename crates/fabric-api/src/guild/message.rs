@@ -7,8 +7,8 @@ use fabric_domain::model::{
 use serde::{Deserialize, Serialize};
 
 use super::Attachment;
-use crate::IsoTime;
 use crate::fields::{Fields, FromFields};
+use crate::{IsoTime, Open};
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct Message {
 #[serde(rename_all = "camelCase")]
 pub struct Ack {
     /// The command, or what else moved the turn.
-    pub command: AckCause,
+    pub command: Open<AckCause>,
     /// Who gave it.
     pub by_user_id: UserId,
 }
@@ -67,7 +67,7 @@ impl From<model::Message> for Message {
             created_at: message.created_at.into(),
             edited_at: message.edited_at.map(IsoTime),
             deleted_at: message.deleted_at.map(IsoTime),
-            ack: message.ack.map(|ack| Ack { command: ack.cause, by_user_id: ack.by }),
+            ack: message.ack.map(|ack| Ack { command: ack.cause.into(), by_user_id: ack.by }),
         }
     }
 }
@@ -161,7 +161,7 @@ pub struct CommandAnswer {
     pub accepted: bool,
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Rejection>,
+    pub reason: Option<Open<Rejection>>,
     /// The guild's message that says so to everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<Message>,
@@ -173,7 +173,9 @@ impl From<CommandOutcome> for CommandAnswer {
             CommandOutcome::Accepted { ack } => {
                 Self { accepted: true, reason: None, ack: Some((*ack).into()) }
             }
-            CommandOutcome::Rejected { reason } => Self { accepted: false, reason: Some(reason), ack: None },
+            CommandOutcome::Rejected { reason } => {
+                Self { accepted: false, reason: Some(reason.into()), ack: None }
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 use fabric_domain::model::{PresenceStatus, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::IsoTime;
 use crate::fields::{Fields, FromFields};
+use crate::{IsoTime, Open};
 
 const STATUSES: &str = "idle, on_call, busy, exhausted, offline, unknown";
 
@@ -33,7 +33,7 @@ pub struct PresenceRow {
     /// Who.
     pub user_id: UserId,
     /// The state; `unknown` when they never said.
-    pub status: PresenceStatus,
+    pub status: Open<PresenceStatus>,
     /// What set it.
     pub source: Option<String>,
     /// When.
@@ -47,7 +47,7 @@ impl PresenceRow {
     pub fn new(presence: fabric_domain::model::Presence, online: bool) -> Self {
         Self {
             user_id: presence.user_id,
-            status: presence.status,
+            status: presence.status.into(),
             source: presence.source,
             updated_at: presence.updated_at.map(IsoTime),
             online,

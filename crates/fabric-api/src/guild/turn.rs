@@ -5,8 +5,8 @@ use fabric_domain::model::{ChannelId, Seq, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::ChannelState;
-use crate::IsoTime;
 use crate::fields::{Fields, FromFields};
+use crate::{IsoTime, Open};
 
 /// GET /channels/:id/turn, and the `turn.updated` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct TurnView {
     /// The channel.
     pub channel_id: ChannelId,
     /// Whether somebody's turn it is.
-    pub state: ChannelState,
+    pub state: Open<ChannelState>,
     /// Grows by one whenever the active speaker is (re)assigned.
     pub turn: u64,
     /// Whose turn it is; `null` while nobody's.
@@ -55,7 +55,7 @@ impl TurnView {
         let TurnRecord { state, since, deadline, wake_seq } = record;
         Self {
             channel_id,
-            state: record.into(),
+            state: Open::Known(record.into()),
             turn: state.turn(),
             active_speaker: state.active().cloned(),
             cursor: state.cursor().cloned(),

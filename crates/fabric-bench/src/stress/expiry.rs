@@ -36,7 +36,7 @@ impl Client {
     /// Reads until message `last`, or until `warnings` of the end have come, or the end itself.
     async fn read(&mut self, last: u64, warnings: usize) -> Outcome<Option<CloseReason>> {
         while self.seqs.last().copied().unwrap_or_default() < last || self.warnings < warnings {
-            match timeout(PATIENCE, self.events.next()).await {
+            match timeout(PATIENCE, self.events.recv()).await {
                 Ok(Ok(Event::MessageCreated(created))) => self.seqs.push(created.message.seq.0),
                 Ok(Ok(Event::SessionExpiring(_))) => self.warnings += 1,
                 Ok(Ok(_)) => {}

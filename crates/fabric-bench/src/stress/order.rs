@@ -149,7 +149,7 @@ async fn collect(mut events: Events, ends: usize, last: usize) -> Outcome<Vec<(C
     let (mut seen, mut ended) = (Vec::new(), 0);
     let sign = format!(" {last}");
     while ended < ends {
-        match events.next().await {
+        match events.recv().await {
             Ok(Event::MessageCreated(created)) => {
                 ended += usize::from(created.message.content.ends_with(&sign));
                 seen.push((created.message.channel_id, created.message.seq.0));

@@ -39,7 +39,7 @@ impl Tab {
 
     async fn read_to(&mut self, last: u64) -> Outcome {
         while self.seqs.last().copied().unwrap_or_default() < last {
-            match timeout(PATIENCE, self.events.next()).await {
+            match timeout(PATIENCE, self.events.recv()).await {
                 Ok(Ok(Event::MessageCreated(created))) => self.seqs.push(created.message.seq.0),
                 Ok(Ok(_)) => {}
                 other => return Err(format!("a tab waited for message {last}: {other:?}")),

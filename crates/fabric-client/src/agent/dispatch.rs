@@ -6,16 +6,17 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::Retryable;
 use fabric_api::center::User;
 use fabric_api::guild::{PostMessage, TurnCommand};
 use fabric_api::realtime::MessageCreated;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::backlog::Backlog;
-use super::backoff::Backoff;
+use super::backoff::pauses;
 use super::inbox::Inbox;
 use super::{Agent, Reply, Woken};
 use crate::error::Error;
@@ -124,7 +125,7 @@ impl<A: Agent> Lane<A> {
         let answering = AssertUnwindSafe(async { self.agent.on_wake(woken).await }).catch_unwind();
         let (reply, why) = match timeout(self.wake_timeout, answering).await {
             Ok(Ok(Ok(reply))) => (reply, None),
-            Ok(Ok(Err(failure))) => (Reply::Pass, Some(failure.to_string())),
+            Ok(Ok(Err(error))) => (Reply::Pass, Some(error.to_string())),
             Ok(Err(_)) => (Reply::Pass, Some("panicked".to_owned())),
             Err(_) => (Reply::Pass, Some("took too long".to_owned())),
         };
@@ -143,13 +144,13 @@ impl<A: Agent> Lane<A> {
         };
         match delivered {
             Err(error) if error.is_transient() => {
-                tracing::warn!(channel = %wake.channel_id, seq = %wake.seq, %error,
+                tracing::warn!(channel = %wake.channel_id, seq = %wake.seq, error = %error.report(),
                     "the guild cannot be reached; the wake is answered when it comes again");
                 self.inbox.lock().forget(&wake.id);
             }
             // That it was done with other words before is as good.
             Err(error) if error.code() != Some("idempotency_key_reused") => {
-                tracing::warn!(channel = %wake.channel_id, seq = %wake.seq, %error, "a wake could not be answered");
+                tracing::warn!(channel = %wake.channel_id, seq = %wake.seq, error = %error.report(), "a wake could not be answered");
             }
             Ok(()) | Err(_) => {}
         }
@@ -168,14 +169,16 @@ impl<A: Agent> Lane<A> {
                 Err(error)
             }
             Err(error) => {
-                tracing::warn!(%channel, %error, "an answer could not be posted; the turn is passed");
+                tracing::warn!(%channel, error = %error.report(), "an answer could not be posted; the turn is passed");
                 self.pass(wake, Some("failed"), until).await
             }
         }
     }
 
     async fn pass(&self, wake: &MessageCreated, reason: Option<&str>, until: Instant) -> Result<(), Error> {
-        if !wake.x_type.has_turns() {
+        // Also in a type of channel that came after this version, where the wake names a turn.
+        let is_turn = wake.wake.as_ref().is_some_and(|wake| wake.turn.is_some());
+        if !is_turn && !wake.x_type.known().is_some_and(|known| known.has_turns()) {
             return Ok(());
         }
         let key = format!("pass-{}", wake.message.id);
@@ -195,11 +198,6 @@ async fn persistently<T, F: Future<Output = Result<T, Error>>>(
     until: Instant,
     call: impl Fn() -> F,
 ) -> Result<T, Error> {
-    let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
-    loop {
-        match call().await {
-            Err(error) if error.is_transient() && Instant::now() < until => sleep(backoff.pause()).await,
-            answer => return answer,
-        }
-    }
+    let worth_it = |error: &Error| error.is_transient() && Instant::now() < until;
+    call.retry(pauses(PAUSES.0, PAUSES.1)).when(worth_it).await
 }

@@ -5,13 +5,13 @@
 //! the agent goes to [`Agent::on_wake`], one after another in each channel; what that answers is posted.
 //!
 //! ```no_run
-//! use fabric_client::agent::{Agent, AgentConnection, Failure, Options, Reply, Woken};
+//! use fabric_client::agent::{Agent, AgentConnection, AgentError, Options, Reply, Woken};
 //! use fabric_client::Center;
 //!
 //! struct Parrot;
 //!
 //! impl Agent for Parrot {
-//!     async fn on_wake(&self, woken: Woken) -> Result<Reply, Failure> {
+//!     async fn on_wake(&self, woken: Woken) -> Result<Reply, AgentError> {
 //!         let said = &woken.message.message.content;
 //!         Ok(if said.is_empty() { Reply::Pass } else { Reply::Post(format!("{said}!")) })
 //!     }
@@ -49,13 +49,13 @@ use crate::model::{ChannelId, GuildId, Seq};
 use session::Loop;
 
 /// Why a wake could not be answered; it goes to the log, and the turn is passed.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type AgentError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What runs when an agent is woken.
 pub trait Agent: Send + Sync + 'static {
     /// Answers a wake. Never called twice at once for one channel. A failure, a panic, or taking longer
     /// than [`Options::wake_timeout`] passes the turn, so that the room goes on.
-    fn on_wake(&self, woken: Woken) -> impl Future<Output = Result<Reply, Failure>> + Send;
+    fn on_wake(&self, woken: Woken) -> impl Future<Output = Result<Reply, AgentError>> + Send;
 
     /// Sees a message that wakes nobody here. It will also be in [`Woken::recent`]. Must be quick.
     fn on_record(&self, _message: &MessageCreated) {}
@@ -76,6 +76,7 @@ pub struct Woken {
 
 /// What an agent does with a wake.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reply {
     /// Posts this text. Blank text is a pass.
     Post(String),
@@ -87,6 +88,7 @@ pub enum Reply {
 
 /// How an [`AgentConnection`] behaves.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// How long [`Agent::on_wake`] may take, and then, while the guild cannot be reached, how long its answer is
     /// tried again. Default: 10 minutes.
@@ -116,8 +118,47 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Sets [`Self::wake_timeout`].
+    #[must_use]
+    pub fn with_wake_timeout(self, wake_timeout: Duration) -> Self {
+        Self { wake_timeout, ..self }
+    }
+
+    /// Sets [`Self::backoff`].
+    #[must_use]
+    pub fn with_backoff(self, first: Duration, longest: Duration) -> Self {
+        Self { backoff: (first, longest), ..self }
+    }
+
+    /// Sets [`Self::stable_after`].
+    #[must_use]
+    pub fn with_stable_after(self, stable_after: Duration) -> Self {
+        Self { stable_after, ..self }
+    }
+
+    /// Sets [`Self::relist_every`].
+    #[must_use]
+    pub fn with_relist_every(self, relist_every: Duration) -> Self {
+        Self { relist_every, ..self }
+    }
+
+    /// Sets [`Self::positions`].
+    #[must_use]
+    pub fn with_positions(self, positions: HashMap<ChannelId, Seq>) -> Self {
+        Self { positions, ..self }
+    }
+
+    /// Sets [`Self::endpoint`].
+    #[must_use]
+    pub fn with_endpoint(self, endpoint: impl Into<String>) -> Self {
+        Self { endpoint: Some(endpoint.into()), ..self }
+    }
+}
+
 /// How an [`AgentConnection`] is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Status {
     /// On its way.
     Connecting,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use backon::BackoffBuilder;
 use fabric_api::center::User;
 use fabric_api::guild::ChannelRow;
 use futures_util::StreamExt;
@@ -12,16 +13,17 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
-use super::backoff::Backoff;
+use super::backoff::pauses;
 use super::dispatch::Dispatcher;
 use super::inbox::{Inbox, Verdict};
 use super::pace::Pace;
 use super::{Agent, Options, Status};
-use crate::center::{Center, Session};
+use crate::center::Center;
 use crate::error::Error;
 use crate::guild::GuildClient;
 use crate::model::{ChannelId, GuildId, Seq};
 use crate::realtime::{Event, Joined, Realtime};
+use crate::session::Session;
 
 /// Everything that outlives one connection.
 pub(super) struct Loop<A> {
@@ -83,7 +85,7 @@ impl<A: Agent> Loop<A> {
     /// Connects again and again until it is told to stop.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let (first, longest) = self.options.backoff;
-        let mut backoff = Backoff::new(first, longest);
+        let mut backoff = pauses(first, longest).build();
         let stopped = async move {
             // A dropped sender is no stop: then the whole task is aborted.
             if stop.wait_for(|stop| *stop).await.is_err() {
@@ -99,11 +101,12 @@ impl<A: Agent> Loop<A> {
                 () = &mut stopped => break,
             };
             if started.elapsed() >= self.options.stable_after {
-                backoff.reset();
+                backoff = pauses(first, longest).build();
             }
-            let pause = backoff.pause();
-            tracing::warn!(guild = %self.guild, %error, ?pause, "an agent is not connected");
-            self.status.send_replace(Status::Waiting { error: error.to_string(), pause });
+            // There is always another.
+            let pause = backoff.next().unwrap_or(longest);
+            tracing::warn!(guild = %self.guild, error = %error.report(), ?pause, "an agent is not connected");
+            self.status.send_replace(Status::Waiting { error: error.report().to_string(), pause });
             tokio::select! {
                 () = sleep(pause) => {}
                 () = &mut stopped => break,
@@ -149,7 +152,7 @@ impl<A: Agent> Loop<A> {
         let mut relist = interval_at(Instant::now() + every, every);
         loop {
             tokio::select! {
-                event = events.next() => match event {
+                event = events.recv() => match event {
                     Ok(event) => self.take(&mut live, event),
                     Err(reason) => return Error::Closed(reason),
                 },
@@ -261,7 +264,7 @@ impl Live {
         tokio::spawn(async move {
             let refreshing = async { socket.refresh_session(&guild.fresh_token().await?).await };
             if let Ok(Err(error)) = timeout(std::time::Duration::from_secs(55), refreshing).await {
-                tracing::warn!(%error, "a session could not be refreshed");
+                tracing::warn!(error = %error.report(), "a session could not be refreshed");
             }
         });
     }

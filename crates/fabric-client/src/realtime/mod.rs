@@ -4,12 +4,15 @@ mod driver;
 mod event;
 mod wire;
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fabric_api::guild::{PostAnswer, PostMessage, TurnView};
 use fabric_api::realtime::{
     JoinAck, JoinChannel, LeaveChannel, RefreshSession, SetTyping, SocketPost, event as names,
 };
+use futures_util::Stream;
 use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,11 +63,20 @@ pub struct Events {
 
 impl Events {
     /// The next event, or why there will be none. Cancel safe.
-    pub async fn next(&mut self) -> Result<Event, CloseReason> {
+    pub async fn recv(&mut self) -> Result<Event, CloseReason> {
         match self.events.recv().await {
             Some(event) => Ok(event),
             None => Err(reason(&self.closed)),
         }
+    }
+}
+
+/// Ends when the socket is closed; [`Events::recv`] says why.
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.events.poll_recv(cx)
     }
 }
 
@@ -91,7 +103,7 @@ impl Realtime {
         let ack: JoinAck = self.ask(names::JOIN_CHANNEL, &request).await?;
         match ack.last_seq {
             Some(last_seq) => Ok(Joined { last_seq, turn: ack.turn }),
-            None => Err(Error::UnexpectedAnswer("join_channel: no lastSeq".into())),
+            None => Err(Error::unexpected(names::JOIN_CHANNEL, "no lastSeq")),
         }
     }
 
@@ -147,7 +159,7 @@ impl Realtime {
         let args = timeout(self.ack_timeout, answer).await.map_err(|_| Error::Timeout)?;
         let args = args.map_err(|_| Error::Closed(reason(&self.closed)))?;
         let answer = accepted(event, args.into_iter().next().unwrap_or(Value::Null))?;
-        serde_json::from_value(answer).map_err(|error| Error::UnexpectedAnswer(format!("{event}: {error}")))
+        serde_json::from_value(answer).map_err(|error| Error::unexpected(event, error))
     }
 
     /// Closes the socket. Events that have arrived can still be read.
@@ -167,8 +179,7 @@ impl Realtime {
         payload: &impl Serialize,
         ack: Option<oneshot::Sender<Vec<Value>>>,
     ) -> Result<(), Error> {
-        let payload = serde_json::to_value(payload)
-            .map_err(|error| Error::UnexpectedAnswer(format!("{event}: {error}")))?;
+        let payload = serde_json::to_value(payload).map_err(|error| Error::Request(error.into()))?;
         let command = Command::Emit { event, payload, ack };
         self.commands.send(command).await.map_err(|_| Error::Closed(reason(&self.closed)))
     }

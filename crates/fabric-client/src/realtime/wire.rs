@@ -37,7 +37,7 @@ impl Wire {
         let (stream, _) = timeout(connect, connecting)
             .await
             .map_err(|_| Error::Timeout)?
-            .map_err(|error| network(&error))?;
+            .map_err(|error| Error::Network(Box::new(error)))?;
         let session = ClientSession::new(&ClientLimits::default(), Duration::ZERO);
         let mut wire = Self { stream, session, epoch: Instant::now() };
         wire.join(token).await?;
@@ -46,7 +46,7 @@ impl Wire {
 
     async fn join(&mut self, token: &str) -> Result<(), Error> {
         let auth = Map::from_iter([("token".to_owned(), Value::from(token))]);
-        self.session.connect(NAMESPACE, auth, None).map_err(|error| unsent("CONNECT", &error))?;
+        self.session.connect(NAMESPACE, auth, None).map_err(unsent)?;
         let mut is_opened = false;
         loop {
             self.flush().await;
@@ -59,10 +59,10 @@ impl Wire {
                 }
                 ClientEvent::Closed(reason) => {
                     return Err(match CloseReason::from(reason) {
-                        CloseReason::Malformed(_) if !is_opened => {
-                            Error::UnexpectedAnswer("no Engine.IO handshake".into())
+                        reason @ CloseReason::Malformed(_) if !is_opened => {
+                            Error::unexpected("the Engine.IO handshake", reason)
                         }
-                        reason if !is_opened => Error::Network(reason.to_string()),
+                        reason if !is_opened => Error::Network(Box::new(reason)),
                         reason => Error::Closed(reason),
                     });
                 }
@@ -137,15 +137,11 @@ impl Wire {
 }
 
 /// An event could not be queued.
-pub(super) fn unsent(what: &str, error: &ClientError) -> Error {
+fn unsent(error: ClientError) -> Error {
     match error {
-        ClientError::Encode(error) => Error::UnexpectedAnswer(format!("{what}: {error}")),
+        ClientError::Encode(error) => Error::Request(Box::new(error)),
         _ => Error::Closed(CloseReason::Client),
     }
-}
-
-fn network(error: &tungstenite::Error) -> Error {
-    Error::Network(format!("websocket: {error}"))
 }
 
 /// `ws://host:port/socket.io/?EIO=4&transport=websocket`, below the endpoint's own path if it has one.

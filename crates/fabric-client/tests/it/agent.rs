@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fabric_client::Center;
-use fabric_client::agent::{Agent, AgentConnection, Failure, Options, Reply, Status, Woken};
+use fabric_client::agent::{Agent, AgentConnection, AgentError, Options, Reply, Status, Woken};
 use fabric_client::model::Seq;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::fake::{DEADLINE, Fake, Socket, created, error, guilds, message, session};
+use crate::fake::{DEADLINE, Fake, Socket, created, error, guilds, message, row, session};
 
 /// Answers what it is asked to by the channel's name.
 struct Scripted;
 
 impl Agent for Scripted {
-    async fn on_wake(&self, woken: Woken) -> Result<Reply, Failure> {
+    async fn on_wake(&self, woken: Woken) -> Result<Reply, AgentError> {
         match woken.message.message.channel_id.as_str() {
             "fails" => Err("no idea".into()),
             "panics" => panic!("on purpose"),
@@ -32,13 +32,10 @@ impl Agent for Scripted {
     }
 }
 
-fn row(id: &str, is_member: bool) -> Value {
-    json!({
-        "id": id, "guildId": "g", "name": id, "xType": "discuss", "kind": "text", "purpose": null,
-        "isPublic": true, "closed": false, "lastSeq": 0, "createdBy": "you",
-        "createdAt": "2026-01-01T00:00:00.000Z", "memberCount": 2, "isMember": is_member, "unreadCount": 0,
-        "settings": {"turnTimeoutSeconds": 900, "offlineGraceSeconds": 60, "autonomyBudget": 60, "agentMentions": "wake"},
-    })
+fn membership(id: &str, is_member: bool) -> Value {
+    let mut row = row(id);
+    row["isMember"] = is_member.into();
+    row
 }
 
 /// A guild with these channels of which the agent is a member, and one of which it is not.
@@ -59,7 +56,8 @@ async fn guild_that_fails(
             "POST /auth/agent/login" => (200, session(url, "a", "t")),
             "GET /auth/me/guilds" => (200, guilds(url, "fresh")),
             "GET /channels?guildId=g" => {
-                let rows = channels.iter().map(|id| row(id, true)).chain([row("foreign", false)]);
+                let rows =
+                    channels.iter().map(|id| membership(id, true)).chain([membership("foreign", false)]);
                 (200, rows.collect())
             }
             route if route.ends_with("/messages") => (201, message("c", 1, "me", "posted")),
@@ -100,7 +98,7 @@ impl Counted {
 }
 
 impl Agent for Counted {
-    async fn on_wake(&self, woken: Woken) -> Result<Reply, Failure> {
+    async fn on_wake(&self, woken: Woken) -> Result<Reply, AgentError> {
         self.woken.fetch_add(1, Ordering::SeqCst);
         let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
@@ -123,7 +121,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool, mut again: impl AsyncFnMut(
 
 fn quick() -> Options {
     let backoff = (Duration::from_millis(10), Duration::from_millis(20));
-    Options { backoff, wake_timeout: Duration::from_millis(100), ..Options::default() }
+    Options::default().with_backoff(backoff.0, backoff.1).with_wake_timeout(Duration::from_millis(100))
 }
 
 async fn wake(socket: &mut Socket, channel: &str, seq: u64) {
@@ -133,7 +131,7 @@ async fn wake(socket: &mut Socket, channel: &str, seq: u64) {
 #[tokio::test]
 async fn it_joins_its_channels_and_answers_wakes_once_each_with_what_it_has_heard() {
     let fake = guild(&["c"]).await;
-    let options = Options { positions: [("c".into(), Seq(4))].into(), ..quick() };
+    let options = quick().with_positions([("c".into(), Seq(4))].into());
     let agent = start(&fake, options);
     let (mut socket, auth) = fake.connected().await;
     assert_eq!(auth, json!({"token": "fresh"}));
@@ -256,7 +254,7 @@ async fn an_answer_survives_an_outage_of_the_guild() {
     let down =
         move || failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
     let fake = guild_that_fails(&["c"], down).await;
-    let agent = start(&fake, Options { wake_timeout: Duration::from_mins(5), ..quick() });
+    let agent = start(&fake, quick().with_wake_timeout(Duration::from_mins(5)));
     let (mut socket, _) = fake.connected().await;
     socket.joined(0).await;
     wake(&mut socket, "c", 1).await;
@@ -304,7 +302,7 @@ async fn a_pass_that_is_repeated_never_passes_a_later_turn() {
     let down =
         move || failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
     let fake = guild_that_fails(&["passes"], down).await;
-    let agent = start(&fake, Options { wake_timeout: Duration::from_mins(5), ..quick() });
+    let agent = start(&fake, quick().with_wake_timeout(Duration::from_mins(5)));
     let (mut socket, _) = fake.connected().await;
     socket.joined(0).await;
     wake(&mut socket, "passes", 1).await;
@@ -317,7 +315,7 @@ async fn a_pass_that_is_repeated_never_passes_a_later_turn() {
 async fn who_leaves_a_channel_and_comes_back_is_not_woken_twice_at_once() {
     let fake = guild(&["c"]).await;
     let counted = Counted::new(0);
-    let agent = counted.start(&fake, Options { wake_timeout: Duration::from_mins(5), ..quick() });
+    let agent = counted.start(&fake, quick().with_wake_timeout(Duration::from_mins(5)));
     let (mut socket, _) = fake.connected().await;
     socket.joined(0).await;
     wake(&mut socket, "c", 1).await;
@@ -362,5 +360,25 @@ async fn however_many_channels_there_are_only_some_joins_are_under_way() {
     }
     agent.wait_live().await;
     assert_eq!(*agent.status().borrow(), Status::Live);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_wake_from_the_future_is_answered() {
+    let fake = guild(&["c"]).await;
+    let agent = start(&fake, quick());
+    let (mut socket, _) = fake.connected().await;
+    socket.joined(0).await;
+    let mut future = created("c", 1, "you", "salon", true);
+    future["wake"] = json!({"reason": "full_moon", "hop": 0, "turn": 3, "phase": 4});
+    socket.event("moon.rose", json!(4)).await;
+    socket.send(format!(r#"42/realtime,["message.created",{future},"an argument more"]"#)).await;
+    let posts = fake.wait_asked("POST /channels/c/messages", 1).await;
+    assert_eq!(posts[0].body["content"], "1 after []");
+    // In a type of channel that is not known, the wake says whether there is a turn to pass.
+    let mut future = created("passes", 1, "you", "salon", true);
+    future["wake"] = json!({"reason": "full_moon", "hop": 0, "turn": 4});
+    socket.event("message.created", future).await;
+    fake.wait_asked("POST /channels/passes/turn/pass", 1).await;
     agent.stop().await;
 }

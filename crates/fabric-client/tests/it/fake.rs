@@ -235,3 +235,13 @@ pub(crate) fn created(channel: &str, seq: u64, author: &str, x_type: &str, wakeu
     created["wake"] = if wakeup { json!({"reason": "turn", "hop": 0}) } else { Value::Null };
     created
 }
+
+/// A channel of which the asking agent is a member.
+pub(crate) fn row(id: &str) -> Value {
+    json!({
+        "id": id, "guildId": "g", "name": id, "xType": "discuss", "kind": "text", "purpose": null,
+        "isPublic": true, "closed": false, "lastSeq": 0, "createdBy": "you",
+        "createdAt": "2026-01-01T00:00:00.000Z", "memberCount": 2, "isMember": true, "unreadCount": 0,
+        "settings": {"turnTimeoutSeconds": 900, "offlineGraceSeconds": 60, "autonomyBudget": 60, "agentMentions": "wake"},
+    })
+}

@@ -1,12 +1,13 @@
 //! One socket: handshake, events in order, acknowledgements, ends.
 
+use fabric_api::Open;
 use fabric_api::guild::{PostAnswer, PostMessage};
 use fabric_client::model::Seq;
 use fabric_client::{CloseReason, Error, Event, Events, GuildClient, Realtime};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::fake::{DEADLINE, Fake, Socket, created, message};
+use crate::fake::{DEADLINE, Fake, Socket, created, message, row};
 
 async fn pair() -> (Fake, Socket, Realtime, Events) {
     let fake = Fake::start(|_, _| None).await;
@@ -20,7 +21,7 @@ async fn pair() -> (Fake, Socket, Realtime, Events) {
 async fn end(events: &mut Events) -> CloseReason {
     timeout(DEADLINE, async {
         loop {
-            if let Err(reason) = events.next().await {
+            if let Err(reason) = events.recv().await {
                 return reason;
             }
         }
@@ -38,9 +39,9 @@ async fn joins_and_reads_events_in_order() {
     assert_eq!(joined.unwrap().last_seq, Seq(7));
     server.event("message.created", created("c", 8, "you", "general", true)).await;
     server.event("news", json!(1)).await;
-    let Event::MessageCreated(created) = events.next().await.unwrap() else { panic!() };
+    let Event::MessageCreated(created) = events.recv().await.unwrap() else { panic!() };
     assert_eq!((created.message.seq, created.wakeup), (Seq(8), true));
-    assert_eq!(events.next().await.unwrap(), Event::Other { name: "news".into(), args: vec![json!(1)] });
+    assert_eq!(events.recv().await.unwrap(), Event::Other { name: "news".into(), args: vec![json!(1)] });
 }
 
 #[tokio::test]
@@ -150,7 +151,47 @@ async fn a_late_reader_gets_everything_in_order() {
     socket.emit("hello", &json!({})).await.unwrap();
     assert_eq!(server.asked().await.0, "hello");
     for n in 0..MANY {
-        let event = timeout(DEADLINE, events.next()).await.unwrap().unwrap();
+        let event = timeout(DEADLINE, events.recv()).await.unwrap().unwrap();
         assert_eq!(event, Event::Other { name: "n".into(), args: vec![json!(n)] });
     }
+}
+
+#[tokio::test]
+async fn events_from_the_future_are_read_as_far_as_they_are_known() {
+    let (_fake, mut server, _socket, mut events) = pair().await;
+    let mut future = created("c", 8, "you", "salon", true);
+    future["wake"] = json!({"reason": "full_moon", "hop": 0, "phase": 4});
+    future["ack"] = json!({"command": "/sing", "byUserId": "you", "key": "c"});
+    future["mood"] = json!("bright");
+    server.send(format!(r#"42/realtime,["message.created",{future},"an argument more",7]"#)).await;
+    let Event::MessageCreated(created) = events.recv().await.unwrap() else { panic!() };
+    assert!(created.wakeup);
+    assert_eq!(created.x_type, Open::Other("salon".into()));
+    assert_eq!(created.wake.unwrap().reason, Open::Other("full_moon".into()));
+    assert_eq!(created.message.ack.unwrap().command, Open::Other("/sing".into()));
+
+    server.event("presence", json!({"userId": "you", "status": "dancing", "online": true, "until": 3})).await;
+    let Event::Presence(presence) = events.recv().await.unwrap() else { panic!() };
+    assert_eq!((presence.status, presence.online), (Open::Other("dancing".into()), true));
+
+    let joined =
+        json!({"channelId": "d", "userId": "me", "xType": "salon", "occurredAt": "2026-01-01T00:00:00.000Z"});
+    server.event("channel.joined", joined).await;
+    assert!(
+        matches!(events.recv().await.unwrap(), Event::ChannelJoined(joined) if joined.channel_id == "d".into())
+    );
+
+    let mut row = row("d");
+    row["xType"] = json!("salon");
+    row["state"] = json!("dreaming");
+    row["settings"]["agentMentions"] = json!("whisper");
+    row["settings"]["volume"] = json!(11);
+    server.event("channel.updated", row).await;
+    let Event::ChannelUpdated(row) = events.recv().await.unwrap() else { panic!() };
+    assert_eq!(row.settings.agent_mentions, Open::Other("whisper".into()));
+    assert_eq!(row.state, Some(Open::Other("dreaming".into())));
+
+    server.event("moon.rose", json!({"phase": 4})).await;
+    let Event::Other { name, args } = events.recv().await.unwrap() else { panic!() };
+    assert_eq!((name.as_str(), args.len()), ("moon.rose", 1));
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use fabric_api::Open;
 use fabric_api::guild::{ChannelState, Message, PostMessage, TurnView};
 use fabric_client::{Event, Events, GuildClient, Realtime};
 use fabric_domain::model::{AckCause, ChannelId, UserId};
@@ -81,9 +82,9 @@ impl Chat {
     }
 
     /// Shows the next event of the channel that moves its turn; answers the state after it.
-    async fn next(&mut self) -> Result<ChannelState, DevError> {
+    async fn next(&mut self) -> Result<Open<ChannelState>, DevError> {
         loop {
-            match self.events.next().await.map_err(|reason| format!("the connection ended: {reason}"))? {
+            match self.events.recv().await.map_err(|reason| format!("the connection ended: {reason}"))? {
                 Event::MessageCreated(created) if created.message.channel_id == self.channel => {
                     say(&self.line(&created.message));
                 }
@@ -102,12 +103,13 @@ impl Chat {
 
     fn line(&self, message: &Message) -> String {
         if let Some(ack) = &message.ack {
-            let what = match ack.command {
-                AckCause::NoReply => "passes",
-                AckCause::ForceProceed => "moves the turn on",
-                AckCause::Timeout => "was silent too long",
-                AckCause::MemberLeft => "has left",
-                AckCause::MovedToBypass => "leaves the rotation",
+            let what = match &ack.command {
+                Open::Known(AckCause::NoReply) => "passes",
+                Open::Known(AckCause::ForceProceed) => "moves the turn on",
+                Open::Known(AckCause::Timeout) => "was silent too long",
+                Open::Known(AckCause::MemberLeft) => "has left",
+                Open::Known(AckCause::MovedToBypass) => "leaves the rotation",
+                Open::Other(cause) => cause,
             };
             return format!("        ({} {what})", self.name(&ack.by_user_id));
         }

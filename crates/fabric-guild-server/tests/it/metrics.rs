@@ -40,7 +40,7 @@ async fn names(url: &str) {
     let posted = world.users[0].post(&channel, &message, Some("a-key")).await;
     posted.expect("a post");
     timeout(PATIENCE, async {
-        while !matches!(events.next().await.expect("the socket stays"), Event::MessageCreated(_)) {}
+        while !matches!(events.recv().await.expect("the socket stays"), Event::MessageCreated(_)) {}
     })
     .await
     .expect("it is delivered");

@@ -18,7 +18,7 @@ fn rows(x_type: XType, members: Vec<MemberView>) -> Vec<MemberRow> {
         name: view.name,
         on_duty: x_type == XType::Triage && view.member.wake_mapped,
         listener: x_type == XType::Custom && view.member.wake_mapped,
-        presence: view.member.presence,
+        presence: view.member.presence.into(),
         online: view.online,
         user_id: view.member.user_id,
     };

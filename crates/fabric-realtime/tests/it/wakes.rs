@@ -29,7 +29,7 @@ async fn owed_on_joining(world: &World, channel: &ChannelId) -> Vec<u64> {
 }
 
 async fn in_general(world: &World) -> (ChannelId, Client) {
-    let channel = world.channel(XType::General, &["alice", "bob"]).await;
+    let channel = world.channel(XType::General, &["alice", "bob", "carol"]).await;
     let mut bob = Client::connect(world, "bob").await;
     bob.join(&channel, None).await;
     (channel, bob)
