@@ -59,6 +59,7 @@ impl Failure {
 fn status(refusal: &Refusal) -> u16 {
     match refusal {
         Refusal::Invalid(_) | Refusal::NoTurns | Refusal::NoWakeMapping => 400,
+        Refusal::InvalidToken => 401,
         Refusal::NotAMember
         | Refusal::NotChannelOwner
         | Refusal::NotAuthor
@@ -107,12 +108,9 @@ impl From<ServiceError> for Failure {
             ServiceError::Files(BytesError::Unavailable(cause)) => {
                 Self::new(503, "storage_unavailable", "files cannot be reached; try again").caused_by(cause)
             }
-            ServiceError::Center(_) => center_unavailable(),
+            ServiceError::Center(_) => {
+                Self::new(503, "center_unavailable", "the identity hub cannot be reached")
+            }
         }
     }
-}
-
-/// Center cannot be asked who is asking.
-pub fn center_unavailable() -> Failure {
-    Failure::new(503, "center_unavailable", "the identity hub cannot be reached")
 }

@@ -1,8 +1,6 @@
 //! The events of a guild's sockets (spec/4).
 
-use fabric_domain::model::{
-    ChannelId, DeliveryPlan, MessageId, PresenceStatus, Seq, UserId, WakeReason, XType,
-};
+use fabric_domain::model::{ChannelId, MessageId, PresenceStatus, Seq, UserId, WakeReason, XType};
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Fields, FromFields};
@@ -82,16 +80,10 @@ pub struct Wake {
     pub budget_left: Option<u32>,
 }
 
-impl Wake {
-    /// The wake of a plan for this reason.
-    pub fn new(reason: WakeReason, plan: &DeliveryPlan) -> Self {
-        Self {
-            reason: reason.into(),
-            turn: plan.turn,
-            deadline: plan.deadline.map(IsoTime),
-            hop: plan.hop,
-            budget_left: plan.budget_left,
-        }
+impl From<fabric_domain::model::Wake> for Wake {
+    fn from(wake: fabric_domain::model::Wake) -> Self {
+        let fabric_domain::model::Wake { reason, turn_number, deadline, hop, budget_left } = wake;
+        Self { reason: reason.into(), turn: turn_number, deadline: deadline.map(IsoTime), hop, budget_left }
     }
 }
 

@@ -239,7 +239,7 @@ impl Checker {
         if seq == Seq::ZERO || seq > last_seq {
             return Err(format!("there is no message {seq} in its channel"));
         }
-        Ok(Record::OwedWake { channel, seq, debt: line.into_debt(), created_at })
+        Ok(Record::OwedWake { channel, seq, pending: line.into_pending(), created_at })
     }
 
     pub(crate) fn idempotency_key(&mut self, line: IdempotencyLine) -> Checked<Record> {

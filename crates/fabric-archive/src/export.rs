@@ -133,8 +133,8 @@ impl Exporter<'_> {
                 self.line(writer, line, Checker::read_marker)
             }
             Record::Presence(presence) => self.line(writer, PresenceLine::new(presence), Checker::presence),
-            Record::OwedWake { channel, seq, debt, created_at } => {
-                let line = OwedWakeLine::new(channel, seq, debt, created_at);
+            Record::OwedWake { channel, seq, pending, created_at } => {
+                let line = OwedWakeLine::new(channel, seq, pending, created_at);
                 self.line(writer, line, Checker::owed_wake)
             }
             Record::IdempotencyKey { slot, outcome, created_at } => {

@@ -7,8 +7,8 @@ use std::future::Future;
 
 use fabric_domain::decisions::TurnRecord;
 use fabric_domain::model::{
-    Attachment, Channel, ChannelId, File, IdempotencySlot, Message, MessageId, PostOutcome, Presence,
-    Revision, Seq, Timestamp, UserId, WakeDebt,
+    Attachment, Channel, ChannelId, File, IdempotencySlot, Message, MessageId, PendingWake, PostOutcome,
+    Presence, Revision, Seq, Timestamp, UserId,
 };
 use fabric_domain::ports::StoreError;
 use futures_util::stream::BoxStream;
@@ -89,7 +89,7 @@ pub enum Record {
         /// Which message.
         seq: Seq,
         /// To whom, and why.
-        debt: WakeDebt,
+        pending: PendingWake,
         /// When the message was written.
         created_at: Timestamp,
     },

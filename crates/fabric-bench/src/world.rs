@@ -20,7 +20,7 @@ use fabric_domain::ports::{CenterError, Clock, Identity, IdentityCenter, Store};
 use fabric_domain::services::{Guild, Ports};
 use fabric_realtime::{Gateway, Hub};
 use fabric_store_seaorm::SqlStore;
-use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestEntropy};
+use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestIds};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
@@ -130,9 +130,9 @@ impl World {
                 store,
                 files: Arc::new(MemoryBytes::new(Arc::clone(&clock) as _)),
                 center: Arc::clone(&center) as _,
-                online: Arc::clone(&hub) as _,
+                connected: Arc::clone(&hub) as _,
                 clock: Arc::clone(&clock) as _,
-                entropy: Arc::new(TestEntropy::default()),
+                ids: Arc::new(TestIds::default()),
             };
             let guild = Arc::new(Guild::new(GuildId::new("bench"), Limits::default(), ports));
             let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fabric_archive::{Archive, ArchiveError, ExportOptions, Progress, Step, Summary};
 use fabric_domain::model::GuildId;
-use fabric_domain::ports::{Clock, Entropy};
+use fabric_domain::ports::{Clock, IdGenerator};
 use fabric_files::{DiskFiles, FolderError};
 use fabric_serverkit::system::SystemClock;
 use fabric_store_seaorm::bulk::{BeginError, SqlBulkReader, SqlBulkWriter};
@@ -14,7 +14,7 @@ use fabric_store_seaorm::{SchemaError, migrate};
 use thiserror::Error;
 
 use crate::config::Settings;
-use crate::entropy::SystemEntropy;
+use crate::ids::SystemIds;
 use crate::terminal::{FAILURE, fail, say};
 
 /// A line of progress for so many records.
@@ -77,7 +77,7 @@ async fn try_import(settings: &Settings, from: &Path) -> Result<Summary, MoveErr
     files.is_ours_or_free()?;
     let archive = Archive::open(from)?.of_guild(&GuildId::new(&settings.node_id))?;
     let archive = archive.verify(Arc::new(show)).await?;
-    let (token, now) = (SystemEntropy.seed().0, SystemClock.now());
+    let (token, now) = (SystemIds.turn_seed().0, SystemClock.now());
     let writer = SqlBulkWriter::begin(url, settings.db_sync, token, now).await?;
     let summary = archive.load(writer, Arc::clone(&files) as _, Arc::new(show)).await?;
     // They have moved with the guild.

@@ -4,7 +4,7 @@ mod archive;
 pub mod cli;
 pub mod config;
 pub mod dev;
-mod entropy;
+mod ids;
 mod files;
 mod metrics;
 mod node;

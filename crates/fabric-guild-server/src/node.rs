@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::entropy::SystemEntropy;
+use crate::ids::SystemIds;
 use crate::files::sweep_files;
 use crate::metrics::{self, Metrics};
 
@@ -84,9 +84,9 @@ impl Node {
             store: Arc::new(store.clone()),
             files: Arc::new(files),
             center,
-            online: Arc::clone(&hub) as _,
+            connected: Arc::clone(&hub) as _,
             clock,
-            entropy: Arc::new(SystemEntropy),
+            ids: Arc::new(SystemIds),
         };
         let limits = Limits {
             content_max_chars: settings.content_max_chars,

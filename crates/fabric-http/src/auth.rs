@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
-use fabric_api::failure::center_unavailable;
 use fabric_domain::model::{Author, Caller};
 use fabric_domain::services::Guild;
 use fabric_serverkit::web::{HttpError, bearer_token};
@@ -95,11 +94,8 @@ async fn identify(request: &HttpRequest, token: Option<&str>) -> Result<GuildUse
     let Some(token) = token else {
         return Err(HttpError::new(401, "missing_bearer_token", "missing bearer token"));
     };
-    match api.guild.ports().center.introspect(token).await {
-        Ok(Some(identity)) => Ok(GuildUser { caller: identity.caller(), guild: Arc::clone(&api.guild) }),
-        Ok(None) => Err(HttpError::new(401, "invalid_token", "invalid token")),
-        Err(_) => Err(center_unavailable().into()),
-    }
+    let identity = api.guild.identify(token).await?;
+    Ok(GuildUser { caller: identity.caller(), guild: Arc::clone(&api.guild) })
 }
 
 /// The token of `?access_token=`.

@@ -120,7 +120,7 @@ impl<'a> MessageFrames<'a> {
 
     fn frame(&self, delivery: Delivery) -> Option<Frame> {
         let wake = match delivery {
-            Delivery::Wake(reason) => Some(Wake::new(reason, self.plan)),
+            Delivery::Wake(reason) => Some(self.plan.wake(reason).into()),
             Delivery::Observe => None,
             Delivery::Skip => return None,
         };

@@ -5,22 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_socketio::{Args, ConnectError, DisconnectReason, Event, Handler, Handshake, Previous, Socket};
 use async_trait::async_trait;
-use fabric_api::failure::{Failure, center_unavailable};
+use fabric_api::failure::Failure;
 use fabric_api::fields::{self, FromFields};
 use fabric_api::guild::{CommandAnswer, PostAnswer, PresenceRow, SetPresence, TurnCommand};
 use fabric_api::realtime::{
-    JoinChannel, LeaveChannel, RefreshSession, SetTyping, SocketPost, SocketTurnCommand, Typing, event,
+    JoinChannel, LeaveChannel, RefreshSession, SetTyping, SocketPost, SocketTurnCommand, event,
 };
 use fabric_domain::decisions::Post;
 use fabric_domain::model::{Author, ChannelId, Refusal, UserId};
-use fabric_domain::ports::Identity;
 use fabric_domain::rules::command::Command;
 use fabric_domain::services::{CommandRequest, Guild, RequestKey, ServiceError};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::frames::encode;
 use crate::hub::Hub;
 use crate::session::{Session, Token};
 use crate::typing::Typists;
@@ -48,19 +46,11 @@ impl Gateway {
 
     /// Notes what has not been noted yet; before the end of the process.
     pub async fn flush(&self) {
-        watch::note_settled(&self.hub, self.guild.ports().store.as_ref()).await;
-    }
-
-    async fn identify(&self, token: &str) -> Result<Identity, Failure> {
-        match self.guild.ports().center.introspect(token).await {
-            Ok(Some(identity)) => Ok(identity),
-            Ok(None) => Err(Failure::new(401, "invalid_token", "invalid token")),
-            Err(_) => Err(center_unavailable()),
-        }
+        watch::note_settled(&self.hub, &self.guild).await;
     }
 
     pub(crate) fn leave(&self, session: &Arc<Session>, channel: &ChannelId) {
-        self.hub.with_room(channel, |room| room.leave(session.id()));
+        self.hub.audience.rooms.with(channel, |room| room.leave(session.id()));
         session.exit(channel);
     }
 
@@ -99,21 +89,21 @@ impl Gateway {
     /// Typing is for those who are in the channel, by one who is.
     fn typing(&self, session: &Session, request: SetTyping) {
         let SetTyping { channel_id, typing } = request;
-        let is_in = self.hub.with_room(&channel_id, |room| room.contains(session.id()));
-        let now = self.guild.ports().clock.now();
+        let is_in = self.hub.audience.rooms.with(&channel_id, |room| room.contains(session.id()));
+        let now = self.guild.now();
         if is_in && self.typists.lock().set(&channel_id, session.user(), typing, now) {
-            tell_typing(&self.hub, channel_id, session.user().clone(), typing);
+            self.hub.tell_typing(channel_id, session.user().clone(), typing);
         }
     }
 
     async fn refresh(&self, session: &Session, request: &RefreshSession) -> Value {
-        match self.identify(&request.token).await {
+        match self.guild.identify(&request.token).await {
             Ok(identity) if identity.user_id == *session.user() => {
                 session.refresh(Token::new(&request.token, identity.expires_at));
                 json!({ "ok": true })
             }
             Ok(_) => json!({ "ok": false, "error": "invalid_token" }),
-            Err(failure) => json!({ "ok": false, "error": failure.code }),
+            Err(error) => failed(error),
         }
     }
 
@@ -125,14 +115,15 @@ impl Gateway {
         user: &UserId,
         token: Token,
     ) -> Result<Attached, &'static str> {
-        let session = self.hub.unpark(&previous.pid).filter(|session| session.user() == user);
+        let session =
+            self.hub.audience.sessions.unpark(&previous.pid).filter(|session| session.user() == user);
         let session = session.ok_or("the connection cannot be recovered any more")?;
         let Some(arrived) = session.resume(socket, &previous.offset, token) else {
-            self.hub.disconnect(&session);
+            self.hub.audience.disconnect(&session);
             return Err("what was missed is not kept any more");
         };
-        self.hub.settle_all(user, arrived);
-        let is_first = self.hub.come_back(&session);
+        self.hub.settled.settle_all(user, arrived);
+        let is_first = self.hub.audience.sessions.come_back(&session);
         Ok(Attached::new(session, is_first))
     }
 
@@ -141,17 +132,10 @@ impl Gateway {
             let changes = self.hub.presence_changes(session.user());
             // A courtesy: without the database nobody is told, and nothing else goes wrong.
             let Ok(presence) = self.guild.presence(session.user()).await else { return };
-            if self.hub.tell_presence_unless_changed(&presence, changes) {
+            if self.hub.tell_presence(&presence, changes) {
                 return;
             }
         }
-    }
-}
-
-pub(crate) fn tell_typing(hub: &Hub, channel_id: ChannelId, user_id: UserId, typing: bool) {
-    let change = Typing { channel_id, user_id, typing };
-    if let Some(event) = encode(event::TYPING, &change) {
-        hub.tell_others(&change.channel_id, &change.user_id, &event);
     }
 }
 
@@ -201,8 +185,8 @@ impl Handler for Gateway {
     /// is still kept.
     async fn recover(&self, handshake: &Handshake, previous: &Previous) -> Option<String> {
         let token = handshake.auth.get("token").and_then(Value::as_str).unwrap_or_default();
-        let session = self.hub.parked(&previous.pid)?;
-        let identity = self.identify(token).await.ok()?;
+        let session = self.hub.audience.sessions.parked(&previous.pid)?;
+        let identity = self.guild.identify(token).await.ok()?;
         let is_same = identity.user_id == *session.user() && session.can_resume_after(&previous.offset);
         is_same.then(|| session.id().to_owned())
     }
@@ -214,15 +198,17 @@ impl Handler for Gateway {
         if token.is_empty() {
             return Err(refuse(Failure::new(401, "invalid_token", "missing token")));
         }
-        let identity = self.identify(token).await.map_err(refuse)?;
+        let identity = self.guild.identify(token).await.map_err(|error| refuse(error.into()))?;
         let fresh = Token::new(token, identity.expires_at);
         if socket.is_recovered()
             && let Some(previous) = &handshake.previous
         {
             let attached = self.come_back(socket, previous, &identity.user_id, fresh);
             let (attached, outcome) = match attached {
-                Ok(attached) => (Ok(attached), &self.hub.metrics.recovered),
-                Err(why) => (Err(refuse(Failure::new(409, "session_lost", why))), &self.hub.metrics.lost),
+                Ok(attached) => (Ok(attached), &self.hub.audience.metrics.recovered),
+                Err(why) => {
+                    (Err(refuse(Failure::new(409, "session_lost", why))), &self.hub.audience.metrics.lost)
+                }
             };
             outcome.increment(1);
             socket.set_data(attached?);
@@ -231,7 +217,7 @@ impl Handler for Gateway {
         let recovers = takes_offsets(handshake.header("user-agent"), handshake.origin.is_some());
         let session = Arc::new(Session::new(socket.clone(), identity.caller(), fresh, recovers));
         // Counted here and not when it is connected: of many at once none may slip through.
-        let Ok(is_first) = self.hub.connect(&session, MAX_SOCKETS_PER_USER) else {
+        let Ok(is_first) = self.hub.audience.sessions.connect(&session, MAX_SOCKETS_PER_USER) else {
             let message = format!("a user has at most {MAX_SOCKETS_PER_USER} sockets");
             return Err(refuse(Failure::new(429, "too_many_sockets", message)));
         };
@@ -316,10 +302,10 @@ impl Handler for Gateway {
         let session = &attached.session;
         crate::metrics::disconnected(reason);
         // Before anybody can see that it is gone: who comes back then is not owed what has arrived.
-        session.arrived_in_the_end(reason, |arrived| self.hub.settle_all(session.user(), arrived));
+        session.arrived_in_the_end(reason, |arrived| self.hub.settled.settle_all(session.user(), arrived));
         let was_last = match socket.private_id().filter(|_| reason.may_return()) {
-            Some(pid) => self.hub.park(pid, session, self.guild.ports().clock.now()),
-            None => self.hub.disconnect(session),
+            Some(pid) => self.hub.park(pid, session, self.guild.now()),
+            None => self.hub.audience.disconnect(session),
         };
         // One that was never told that it connected left its news untold, and there may be other sockets by now.
         if was_last || attached.is_news.load(Ordering::Relaxed) {

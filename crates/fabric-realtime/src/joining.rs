@@ -1,13 +1,12 @@
 //! How a socket joins a channel: what it missed, what it is owed, and what comes meanwhile. `room.rs` says in which
 //! order.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fabric_api::guild::{Message, TurnView};
 use fabric_api::realtime::{JoinAck, JoinChannel, Wake};
-use fabric_domain::decisions::ChannelAggregate;
-use fabric_domain::model::{DeliveryPlan, Seq, UserId};
+use fabric_domain::decisions::{ChannelAggregate, MissedWakes};
+use fabric_domain::model::Seq;
 use fabric_domain::ports::SeqRange;
 use fabric_domain::services::ServiceError;
 use serde_json::Value;
@@ -32,7 +31,7 @@ impl Gateway {
         if !session.enter(channel) {
             return;
         }
-        self.hub.with_room(channel, |room| room.enter_catching_up(session));
+        self.hub.audience.rooms.with(channel, |room| room.enter_catching_up(session));
         let start = match self.start_catching_up(session, request).await {
             Ok(start) => start,
             Err(error) => {
@@ -60,16 +59,16 @@ impl Gateway {
     ) -> Result<Start, ServiceError> {
         let channel = &request.channel_id;
         let aggregate = self.guild.readable(&session.caller, channel).await?;
-        if self.hub.with_room(channel, |room| room.seen()) < aggregate.channel.last_seq {
+        if self.hub.audience.rooms.with(channel, |room| room.seen()) < aggregate.channel.last_seq {
             // Perhaps the newest messages are on their way, perhaps nobody was here to see them.
-            self.guild.ports().store.published(channel).await?;
+            self.guild.published(channel).await?;
             self.hub.delivered(channel).await;
         }
-        let first_held = self.hub.with_room(channel, |room| room.first_held(session.id()));
+        let first_held = self.hub.audience.rooms.with(channel, |room| room.first_held(session.id()));
         let after_last = aggregate.channel.last_seq.next();
         let resumed = session.take_resumed(channel);
         let end = first_held.into_iter().chain(resumed).chain([after_last]).min().unwrap_or(after_last);
-        let wakes = self.owed_wakes(&aggregate, session, request.since_seq, end).await?;
+        let wakes = self.missed_wakes(&aggregate, session, request.since_seq).await?;
         let first_missed = request.since_seq.map_or(end, Seq::next);
         Ok(Start { aggregate, wakes, first_missed, end })
     }
@@ -80,7 +79,7 @@ impl Gateway {
         let Start { aggregate, wakes, first_missed, end } = start;
         let channel = &aggregate.channel.id;
         let mut pace = Pace::default();
-        let mut next = wakes.keys().next().copied().unwrap_or(*end).min(*first_missed);
+        let mut next = wakes.first().unwrap_or(*end).min(*first_missed);
         while next < *end {
             if !session.is_connected() {
                 // Nobody is to read on for it; when it comes back it joins again.
@@ -90,13 +89,11 @@ impl Gateway {
             }
             let last = Seq(next.0 + u64::from(PAGE) - 1).min(Seq(end.0 - 1));
             let range = SeqRange { from: Some(next), to: Some(last) };
-            let messages = self.guild.ports().store.page(channel, range, PAGE).await?;
+            let messages = self.guild.missed_messages(aggregate, range, PAGE).await?;
             // Of long messages it is fewer.
             let last = messages.last().map_or(last, |message| message.seq);
             for message in messages {
-                // Nobody is to answer what is no longer there; but a turn is theirs all the same.
-                let is_gone = message.deleted_at.is_some() && !aggregate.channel.x_type.has_turns();
-                let wake = wakes.get(&message.seq).filter(|_| !is_gone).cloned();
+                let wake = wakes.of(&message).map(Wake::from);
                 if wake.is_none() && message.seq < *first_missed {
                     continue;
                 }
@@ -111,7 +108,7 @@ impl Gateway {
                 session.flushed().await;
             }
             // What is left goes at once, under the room's lock, so that nothing comes in between.
-            match self.hub.with_room(channel, |room| room.go_live(session.id())) {
+            match self.hub.audience.rooms.with(channel, |room| room.go_live(session.id())) {
                 GoLive::Live => return Ok(()),
                 GoLive::NotYet(held) => {
                     for held in held {
@@ -122,33 +119,25 @@ impl Gateway {
         }
     }
 
-    /// Wakes of messages before `end` that this user has not got yet (spec/2 section 8). With `sinceSeq` a
-    /// client says which messages it has, and so which wakes; only a turn is owed until it is answered.
-    async fn owed_wakes(
+    /// Wakes that this user has not got yet (spec/2 section 8). With `sinceSeq` a client says which messages it has, and
+    /// so which wakes of messages.
+    async fn missed_wakes(
         &self,
-        aggregate: &ChannelAggregate,
+        channel: &ChannelAggregate,
         session: &Session,
         since: Option<Seq>,
-        end: Seq,
-    ) -> Result<BTreeMap<Seq, Wake>, ServiceError> {
-        let (channel, user) = (&aggregate.channel.id, session.user());
+    ) -> Result<MissedWakes, ServiceError> {
+        let (id, user) = (&channel.channel.id, session.user());
         // In this order: what arrives meanwhile is in one of the two, and the store is asked last.
-        let settled = session.under_way(channel).max(self.hub.settled(channel, user));
-        let mut owed = self.guild.ports().store.owed_wakes(channel, user).await?;
-        owed.retain(|owed| owed.seq > settled);
+        let settled = session.under_way(id).max(self.hub.settled.of(id, user));
+        let mut missed = self.guild.missed_wakes(channel, user).await?;
+        missed.receive(settled);
         // Nobody has what does not exist yet.
-        let has = since.unwrap_or_default().min(aggregate.channel.last_seq);
-        if owed.iter().any(|owed| owed.seq <= has) {
-            self.hub.settle(channel, user, has);
-            owed.retain(|owed| owed.seq > has);
+        let has = since.unwrap_or_default().min(channel.channel.last_seq);
+        if missed.receive(has) {
+            self.hub.settled.settle(id, user, has);
         }
-        let stored = owed.into_iter().map(|owed| {
-            let plan = DeliveryPlan { hop: owed.hop, ..DeliveryPlan::default() };
-            (owed.seq, Wake::new(owed.reason, &plan))
-        });
-        let mut wakes: BTreeMap<Seq, Wake> = stored.chain(wake_of_turn(aggregate, user)).collect();
-        wakes.retain(|seq, _| *seq < end);
-        Ok(wakes)
+        Ok(missed)
     }
 }
 
@@ -156,8 +145,8 @@ impl Gateway {
 struct Start {
     /// The channel as it was read.
     aggregate: ChannelAggregate,
-    /// Wakes that are sent again, by message.
-    wakes: BTreeMap<Seq, Wake>,
+    /// Wakes that are sent again.
+    wakes: MissedWakes,
     /// The first message that is sent whether or not it wakes.
     first_missed: Seq,
     /// The message before which reading ends: from here on they are held, or do not exist yet.
@@ -185,18 +174,4 @@ impl Pace {
         self.events += 1;
         self.bytes += event.size();
     }
-}
-
-/// Where members speak in turn, the turn is the debt: its message is sent again to a speaker who comes back
-/// (spec/2 section 8).
-fn wake_of_turn(aggregate: &ChannelAggregate, user: &UserId) -> Option<(Seq, Wake)> {
-    let turn = aggregate.turn.as_ref()?;
-    let speaker = turn.state.speaker().filter(|speaker| speaker.user() == user)?;
-    let plan = DeliveryPlan {
-        turn: Some(turn.state.turn()),
-        deadline: turn.deadline,
-        hop: aggregate.channel.agent_run,
-        ..DeliveryPlan::default()
-    };
-    Some((turn.wake_seq?, Wake::new(speaker.into(), &plan)))
 }

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use fabric_api::realtime::{SessionExpiring, event};
 use fabric_domain::model::Timestamp;
-use fabric_domain::ports::{IdentityCenter, Store};
-use fabric_domain::services::Guild;
+use fabric_domain::ports::Identity;
+use fabric_domain::services::{Guild, ServiceError};
 use parking_lot::Mutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::frames::encode;
-use crate::gateway::tell_typing;
 use crate::hub::Hub;
 use crate::session::{Session, TokenState};
 use crate::typing::Typists;
@@ -42,15 +41,15 @@ async fn watch(hub: Weak<Hub>, guild: Weak<Guild>, typists: Arc<Mutex<Typists>>)
     loop {
         ticks.tick().await;
         let (Some(hub), Some(guild)) = (hub.upgrade(), guild.upgrade()) else { break };
-        let now = guild.ports().clock.now();
+        let now = guild.now();
         hub.measure();
         check_tokens(&hub, now);
         hub.expire_parked(now);
         settle_arrived(&hub);
-        note_settled(&hub, guild.ports().store.as_ref()).await;
+        note_settled(&hub, &guild).await;
         let expired = typists.lock().expire(now);
         for (channel, user) in expired {
-            tell_typing(&hub, channel, user, false);
+            hub.tell_typing(channel, user, false);
         }
     }
 }
@@ -61,49 +60,54 @@ async fn watch_revocations(hub: Weak<Hub>, guild: Weak<Guild>) {
     let mut ticks = every(ASK_EVERY);
     loop {
         ticks.tick().await;
-        let Some(sessions) = hub.upgrade().map(|hub| hub.sessions()) else { break };
+        let Some(sessions) = hub.upgrade().map(|hub| hub.audience.sessions.connected()) else { break };
         // Weak, as asking may take long: nothing that ends meanwhile is to be kept.
         let sessions: Vec<_> = sessions.iter().map(Arc::downgrade).collect();
         for session in sessions {
-            let Some(center) = guild.upgrade().map(|guild| Arc::clone(&guild.ports().center)) else { return };
-            check_revoked(&session, center.as_ref()).await;
+            let Some(token) = session.upgrade().map(|session| session.token()) else { continue };
+            let Some(identity) = guild.upgrade().map(|guild| guild.identify(&token)) else { return };
+            check_revoked(&session, &token, identity.await);
         }
     }
 }
 
-async fn check_revoked(session: &Weak<Session>, center: &dyn IdentityCenter) {
-    let Some(token) = session.upgrade().map(|session| session.token()) else { return };
-    // An error says nothing of the token: while Center is away nobody is shut out.
-    let Ok(identity) = center.introspect(&token).await else { return };
+/// Shuts out whose token does not stand for them any more.
+fn check_revoked(session: &Weak<Session>, token: &str, identity: Result<Identity, ServiceError>) {
     let Some(session) = session.upgrade() else { return };
-    if identity.is_none_or(|identity| identity.user_id != *session.user()) {
-        session.revoke(&token);
+    let holds = match identity {
+        Ok(identity) => identity.user_id == *session.user(),
+        Err(ServiceError::Refused(_)) => false,
+        // Says nothing of the token: while Center is away nobody is shut out.
+        Err(_) => true,
+    };
+    if !holds {
+        session.revoke(token);
     }
 }
 
 /// Wakes whose arrival became known are settled.
 fn settle_arrived(hub: &Hub) {
-    for session in hub.sessions() {
-        session.arrived(|arrived| hub.settle_all(session.user(), arrived));
+    for session in hub.audience.sessions.connected() {
+        session.arrived(|arrived| hub.settled.settle_all(session.user(), arrived));
     }
 }
 
 /// Notes which wakes have arrived. Until then they count as owed: should the process end before, they are sent again,
 /// and clients drop what they have by id.
-pub(crate) async fn note_settled(hub: &Hub, store: &dyn Store) {
-    let settled = hub.all_settled();
+pub(crate) async fn note_settled(hub: &Hub, guild: &Guild) {
+    let settled = hub.settled.all();
     if settled.is_empty() {
         return;
     }
-    match store.settle_wakes(settled.clone()).await {
-        Ok(()) => hub.noted(settled),
+    match guild.settle_wakes(settled.clone()).await {
+        Ok(()) => hub.settled.forget(settled),
         Err(error) => tracing::warn!(%error, "settled wakes could not be noted; trying again"),
     }
 }
 
 /// Sockets whose token is about to end are told so; those whose token has ended are disconnected.
 fn check_tokens(hub: &Hub, now: Timestamp) {
-    for session in hub.sessions() {
+    for session in hub.audience.sessions.connected() {
         match session.token_state(now) {
             TokenState::Fine => {}
             TokenState::Expiring(at) => {

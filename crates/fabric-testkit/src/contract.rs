@@ -78,7 +78,7 @@ macro_rules! store_contract_tests {
             the_longest_ids_and_names_fit,
             a_wake_is_owed_until_it_is_settled,
             an_answer_settles_and_a_new_member_is_owed_nothing_of_before,
-            a_turn_is_no_debt_of_its_own_but_a_targeted_post_is,
+            a_turn_is_no_pending_wake_of_its_own_but_a_targeted_post_is,
             attachments_are_shown_wherever_the_message_is,
             only_own_files_that_are_kept_can_be_attached,
             a_deleted_message_lets_go_of_its_files,
@@ -160,7 +160,7 @@ async fn try_post(
 }
 
 async fn all(guild: &TestGuild, channel: &ChannelId) -> Vec<Message> {
-    guild.guild.ports().store.page(channel, SeqRange { from: Some(Seq(1)), to: None }, 10_000).await.unwrap()
+    guild.store.page(channel, SeqRange { from: Some(Seq(1)), to: None }, 10_000).await.unwrap()
 }
 
 fn assert_gapless(messages: &[Message], expected: usize) {

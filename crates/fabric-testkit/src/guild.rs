@@ -7,10 +7,9 @@ use fabric_domain::model::{Caller, GuildId, UserKind};
 use fabric_domain::ports::{FileBytes, Store};
 use fabric_domain::services::{Guild, Ports};
 
-use crate::{MemoryBytes, MemoryStore, NobodyOnline, Recorder, StubCenter, TestClock, TestEntropy};
+use crate::{MemoryBytes, MemoryStore, NobodyConnected, Recorder, StubCenter, TestClock, TestIds};
 
 /// A guild whose surroundings a test can see and move.
-#[derive(Debug)]
 pub struct TestGuild {
     /// The application.
     pub guild: Guild,
@@ -21,7 +20,11 @@ pub struct TestGuild {
     /// Its time.
     pub clock: Arc<TestClock>,
     /// Its ids and seeds.
-    pub entropy: Arc<TestEntropy>,
+    pub ids: Arc<TestIds>,
+    /// Its store.
+    pub store: Arc<dyn Store>,
+    /// The bytes of its files.
+    pub files: Arc<dyn FileBytes>,
 }
 
 impl Default for TestGuild {
@@ -39,22 +42,21 @@ impl TestGuild {
 
     /// The same with other limits.
     pub fn limited(store: Arc<dyn Store>, published: Arc<Recorder>, limits: Limits) -> Self {
-        let (clock, entropy) = (Arc::new(TestClock::default()), Arc::new(TestEntropy::default()));
+        let (clock, ids) = (Arc::new(TestClock::default()), Arc::new(TestIds::default()));
         let files = Arc::new(MemoryBytes::new(Arc::clone(&clock) as _));
-        Self::build(store, files, published, Arc::new(StubCenter::new()), clock, entropy, limits)
+        Self::build(store, files, published, Arc::new(StubCenter::new()), clock, ids, limits)
     }
 
     /// The same guild, its bytes kept elsewhere and within other limits.
     #[must_use]
     pub fn keeping(self, files: Arc<dyn FileBytes>, limits: Limits) -> Self {
-        let store = Arc::clone(&self.guild.ports().store);
-        Self::build(store, files, self.published, self.center, self.clock, self.entropy, limits)
+        Self::build(self.store, files, self.published, self.center, self.clock, self.ids, limits)
     }
 
     /// The same guild after a restart: store and bytes remain, everything else begins anew.
     #[must_use]
     pub fn restart(self) -> Self {
-        let (files, limits) = (Arc::clone(&self.guild.ports().files), self.guild.limits());
+        let (files, limits) = (Arc::clone(&self.files), self.guild.limits());
         self.keeping(files, limits)
     }
 
@@ -64,19 +66,19 @@ impl TestGuild {
         published: Arc<Recorder>,
         center: Arc<StubCenter>,
         clock: Arc<TestClock>,
-        entropy: Arc<TestEntropy>,
+        ids: Arc<TestIds>,
         limits: Limits,
     ) -> Self {
         let ports = Ports {
-            store,
-            files,
+            store: Arc::clone(&store),
+            files: Arc::clone(&files),
             center: Arc::clone(&center) as _,
-            online: Arc::new(NobodyOnline),
+            connected: Arc::new(NobodyConnected),
             clock: Arc::clone(&clock) as _,
-            entropy: Arc::clone(&entropy) as _,
+            ids: Arc::clone(&ids) as _,
         };
         let guild = Guild::new(GuildId::new("guild"), limits, ports);
-        Self { guild, published, center, clock, entropy }
+        Self { guild, published, center, clock, ids, store, files }
     }
 
     /// A person with access to the guild.
@@ -92,5 +94,11 @@ impl TestGuild {
     fn user(&self, id: &str, kind: UserKind) -> Caller {
         self.center.add(id, kind);
         Caller { user_id: id.into(), kind }
+    }
+}
+
+impl std::fmt::Debug for TestGuild {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestGuild").field("guild", &self.guild).finish_non_exhaustive()
     }
 }

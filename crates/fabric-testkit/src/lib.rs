@@ -3,7 +3,7 @@
 //! - [`MemoryStore`]: the store ports on a mutex; the reference for what the contract means.
 //! - [`MemoryBytes`]: the bytes of files, likewise.
 //! - [`StubCenter`]: Center as a table of tokens.
-//! - [`Recorder`]: a publisher that remembers, [`TestClock`] and [`TestEntropy`]: time and chance to choose.
+//! - [`Recorder`]: a publisher that remembers, [`TestClock`] and [`TestIds`]: time and chance to choose.
 //! - [`TestGuild`]: the whole application in-process, `restart()` included.
 //! - [`store_contract_tests!`]: the suite that every store runs unchanged.
 //! - [`servers`]: throw-away `MariaDB` and `PostgreSQL`.
@@ -23,4 +23,4 @@ pub use bytes::MemoryBytes;
 pub use center::StubCenter;
 pub use guild::TestGuild;
 pub use memory::MemoryStore;
-pub use parts::{NobodyOnline, Recorder, TestClock, TestEntropy};
+pub use parts::{NobodyConnected, Recorder, TestClock, TestIds};

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fabric_domain::decisions::{Change, ChannelAggregate, ChannelSummary, Commit, NewChannel, TurnRecord};
 use fabric_domain::model::{
-    Channel, ChannelId, Member, Message, MessageId, Presence, Revision, Seq, Timestamp, UserId, WakeDebt,
+    Channel, ChannelId, Member, Message, MessageId, MissedWake, PendingWake, Presence, Revision, Seq,
+    Timestamp, UserId,
 };
 use fabric_domain::model::{IdempotencySlot, PriorAnswer};
 use fabric_domain::ports::{
-    ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, OwedWake, PresenceStore, Publisher, Scope, SeqRange,
+    ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, PresenceStore, Publisher, Scope, SeqRange,
     SettledWakes, StoreError, UpdateError, fitting,
 };
 use tokio::sync::Mutex;
@@ -52,7 +53,7 @@ struct StoredChannel {
     members: Vec<Member>,
     turn: Option<TurnRecord>,
     messages: Vec<Message>,
-    debts: Vec<(Seq, WakeDebt)>,
+    pending_wakes: Vec<(Seq, PendingWake)>,
 }
 
 fn answer_key(slot: &IdempotencySlot) -> (UserId, String, String) {
@@ -110,7 +111,7 @@ impl ChannelStore for MemoryStore {
             members,
             turn,
             messages: Vec::new(),
-            debts: Vec::new(),
+            pending_wakes: Vec::new(),
         });
         self.publisher.publish(commit).await;
         Ok(())
@@ -151,8 +152,8 @@ impl ChannelStore for MemoryStore {
                 None => stored.members.push(upserted.clone()),
             }
         }
-        if let (Some(message), Some(debt)) = (&change.new_message, &change.wake_debt) {
-            stored.debts.push((message.seq, debt.clone()));
+        if let (Some(message), Some(pending)) = (&change.new_message, &change.pending_wake) {
+            stored.pending_wakes.push((message.seq, pending.clone()));
         }
         stored.messages.extend(change.new_message.clone());
         let posted = change.new_message.as_ref().map(|message| (scope.channel.clone(), message.id.clone()));
@@ -211,17 +212,18 @@ impl ChannelStore for MemoryStore {
         Ok(())
     }
 
-    async fn owed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<OwedWake>, StoreError> {
+    async fn missed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<MissedWake>, StoreError> {
         let state = self.state.lock().await;
         let Some(stored) = state.find(id) else { return Ok(Vec::new()) };
         let own =
             stored.messages.iter().filter(|message| message.author == *user).map(|message| message.seq).max();
         let Some(settled) = state.settled.get(&(id.clone(), user.clone())) else { return Ok(Vec::new()) };
         let after = own.unwrap_or_default().max(*settled);
-        let owed = stored.debts.iter().filter(|(seq, _)| *seq > after).filter_map(|(seq, debt)| {
-            debt.to(user).map(|reason| OwedWake { seq: *seq, reason, hop: debt.hop })
-        });
-        Ok(owed.collect())
+        let missed =
+            stored.pending_wakes.iter().filter(|(seq, _)| *seq > after).filter_map(|(seq, pending)| {
+                pending.reason_for(user).map(|reason| MissedWake { seq: *seq, reason, hop: pending.hop })
+            });
+        Ok(missed.collect())
     }
 
     async fn settle_wakes(&self, settled: Vec<SettledWakes>) -> Result<(), StoreError> {

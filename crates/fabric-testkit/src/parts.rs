@@ -1,11 +1,11 @@
-//! Time, chance, and who listens.
+//! Time, ids, and who listens.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use fabric_domain::decisions::Commit;
 use fabric_domain::model::{ChannelId, FileId, MessageId, Presence, Timestamp, UserId};
-use fabric_domain::ports::{Clock, Entropy, Online, Publisher};
+use fabric_domain::ports::{Clock, ConnectedUsers, IdGenerator, Publisher};
 use fabric_domain::rules::turn::Seed;
 use parking_lot::Mutex;
 
@@ -34,9 +34,9 @@ impl Clock for TestClock {
 
 /// Ids and seeds that count up. As real ids, these are in the order of time.
 #[derive(Debug, Default)]
-pub struct TestEntropy(AtomicU64);
+pub struct TestIds(AtomicU64);
 
-impl TestEntropy {
+impl TestIds {
     /// The next one is this; two guilds on one store need ids of their own.
     pub fn begin_at(&self, first: u64) {
         self.0.store(first, Ordering::SeqCst);
@@ -47,7 +47,7 @@ impl TestEntropy {
     }
 }
 
-impl Entropy for TestEntropy {
+impl IdGenerator for TestIds {
     fn message_id(&self, _now: Timestamp) -> MessageId {
         MessageId::new(format!("m{:08}", self.next()))
     }
@@ -61,7 +61,7 @@ impl Entropy for TestEntropy {
         FileId::new(format!("f{:06}", self.next()))
     }
 
-    fn seed(&self) -> Seed {
+    fn turn_seed(&self) -> Seed {
         Seed(self.next())
     }
 }
@@ -98,14 +98,14 @@ impl Publisher for Recorder {
 
 /// Nobody has a live socket.
 #[derive(Debug, Default)]
-pub struct NobodyOnline;
+pub struct NobodyConnected;
 
-impl Online for NobodyOnline {
-    fn is_online(&self, _user: &UserId) -> bool {
+impl ConnectedUsers for NobodyConnected {
+    fn is_connected(&self, _user: &UserId) -> bool {
         false
     }
 
-    fn online(&self) -> Vec<UserId> {
+    fn connected(&self) -> Vec<UserId> {
         Vec::new()
     }
 }

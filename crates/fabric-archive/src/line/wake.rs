@@ -1,6 +1,6 @@
 //! Lines of `owed-wakes.jsonl`.
 
-use fabric_domain::model::{ChannelId, Creditors, Seq, Timestamp, UserId, WakeDebt, WakeReason};
+use fabric_domain::model::{ChannelId, PendingWake, Seq, Timestamp, UserId, WakeReason, WakeRecipients};
 use serde::{Deserialize, Serialize};
 
 /// A line of `owed-wakes.jsonl`.
@@ -23,20 +23,20 @@ enum OwedOfLine {
 }
 
 impl OwedWakeLine {
-    pub(crate) fn new(channel_id: ChannelId, seq: Seq, debt: WakeDebt, created_at: Timestamp) -> Self {
-        let WakeDebt { hop, author, owed } = debt;
-        let owed = match owed {
-            Creditors::Everybody(reason) => OwedOfLine::Everybody(reason),
-            Creditors::Users(users) => OwedOfLine::Users(users),
+    pub(crate) fn new(channel_id: ChannelId, seq: Seq, pending: PendingWake, created_at: Timestamp) -> Self {
+        let PendingWake { hop, author, recipients } = pending;
+        let owed = match recipients {
+            WakeRecipients::Everybody(reason) => OwedOfLine::Everybody(reason),
+            WakeRecipients::Users(users) => OwedOfLine::Users(users),
         };
         Self { channel_id, seq, hop, author_user_id: author, owed, created_at }
     }
 
-    pub(crate) fn into_debt(self) -> WakeDebt {
-        let owed = match self.owed {
-            OwedOfLine::Everybody(reason) => Creditors::Everybody(reason),
-            OwedOfLine::Users(users) => Creditors::Users(users),
+    pub(crate) fn into_pending(self) -> PendingWake {
+        let recipients = match self.owed {
+            OwedOfLine::Everybody(reason) => WakeRecipients::Everybody(reason),
+            OwedOfLine::Users(users) => WakeRecipients::Users(users),
         };
-        WakeDebt { hop: self.hop, author: self.author_user_id, owed }
+        PendingWake { hop: self.hop, author: self.author_user_id, recipients }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::TurnRecord;
 use crate::model::{
-    Channel, ChannelId, DeliveryPlan, Member, Message, PostOutcome, Revision, Timestamp, UserId, WakeDebt,
+    Channel, ChannelId, DeliveryPlan, Member, Message, PendingWake, PostOutcome, Revision, Timestamp, UserId,
     XType,
 };
 
@@ -19,8 +19,9 @@ pub struct Change {
     pub removed_members: Vec<UserId>,
     /// A new message; its seq is the channel's next one.
     pub new_message: Option<Message>,
-    /// To whom the new message's wake is owed until they got it; `None` where the turn itself is the debt.
-    pub wake_debt: Option<WakeDebt>,
+    /// The new message's wake, pending until its recipients have got it; `None` where the turn itself is what is
+    /// pending.
+    pub pending_wake: Option<PendingWake>,
     /// An edited or deleted message.
     pub updated_message: Option<Message>,
     /// The text that an edit or a deletion takes out of sight.

@@ -6,6 +6,7 @@
 //! - [`messages`]: post, edit, delete.
 //! - [`turns`]: the two commands, and turns whose time is over.
 //! - [`files`]: which files a message may attach.
+//! - [`MissedWakes`]: what a member who comes back is woken by again.
 //!
 //! A store that loads a [`ChannelAggregate`] under a lock, calls one of these, writes the [`Change`] and then tells
 //! its [`Event`]s has all of Fabric's behaviour. Decisions depend on nothing but their arguments, so it may call
@@ -22,6 +23,7 @@ pub mod members;
 pub mod messages;
 mod turn_record;
 pub mod turns;
+mod wakes;
 mod writing;
 
 #[cfg(test)]
@@ -35,3 +37,4 @@ pub use idempotency::once;
 pub use limits::Limits;
 pub use messages::Post;
 pub use turn_record::{Moment, TurnRecord};
+pub use wakes::MissedWakes;

@@ -62,21 +62,21 @@ pub(super) fn append(
     let running = turn.as_ref().filter(|record| !record.state.is_idle());
     let plan = DeliveryPlan {
         hop: agent_run,
-        turn: running.map(|record| record.state.turn()),
+        turn_number: running.map(|record| record.state.turn()),
         deadline: running.and_then(|record| record.deadline),
         ..delivery::plan(&delivered, &before.members)
     };
     if let Some(record) = &mut turn {
         record.note_wake(&plan, message.seq);
     }
-    let wake_debt = delivery::debt(channel.x_type, &message.author, &plan);
+    let pending_wake = delivery::pending_wake(channel.x_type, &message.author, &plan);
     let created = Event::MessageCreated { message: message.clone(), x_type: channel.x_type, plan };
     let moved = turn.clone().filter(|record| Some(record) != before.turn.as_ref()).map(Event::TurnUpdated);
     let change = Change {
         channel: Some(channel),
         turn,
         new_message: Some(message.clone()),
-        wake_debt,
+        pending_wake,
         events: std::iter::once(created).chain(moved).collect(),
         ..Change::default()
     };

@@ -41,6 +41,21 @@ impl WakeReason {
     }
 }
 
+/// What a woken member is told besides the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wake {
+    /// Why.
+    pub reason: WakeReason,
+    /// The number of the turn, where members speak in turn.
+    pub turn_number: Option<u64>,
+    /// When that turn lapses.
+    pub deadline: Option<Timestamp>,
+    /// Consecutive messages by agents up to and including this one; 0 for a human's.
+    pub hop: u32,
+    /// How many more of them may wake anybody; `None` where there is no budget.
+    pub budget_left: Option<u32>,
+}
+
 /// How one recipient gets a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,8 +78,8 @@ pub struct DeliveryPlan {
     pub outside_observer: Option<UserId>,
     /// Whether participants who are no members but have joined a public channel's room observe it.
     pub others_observe: bool,
-    /// The turn with which the active speaker is woken.
-    pub turn: Option<u64>,
+    /// The number of the turn with which the active speaker is woken.
+    pub turn_number: Option<u64>,
     /// When that turn lapses.
     pub deadline: Option<Timestamp>,
     /// Consecutive messages by agents up to and including this one; 0 for a human's.
@@ -77,6 +92,12 @@ impl DeliveryPlan {
     /// How this user gets the message; `None` for those who are neither members nor named.
     pub fn of(&self, user: &UserId) -> Option<Delivery> {
         self.recipients.iter().find(|(recipient, _)| recipient == user).map(|(_, delivery)| *delivery)
+    }
+
+    /// The wake of this message for this reason.
+    pub fn wake(&self, reason: WakeReason) -> Wake {
+        let Self { turn_number, deadline, hop, budget_left, .. } = *self;
+        Wake { reason, turn_number, deadline, hop, budget_left }
     }
 
     /// Everybody who is woken.

@@ -11,11 +11,11 @@ mod user;
 mod wake;
 
 pub use channel::{AgentMentions, Channel, ChannelSettings, Member, SettingsPatch, UnknownXType, XType};
-pub use delivery::{Delivery, DeliveryPlan, WakeReason};
+pub use delivery::{Delivery, DeliveryPlan, Wake, WakeReason};
 pub use file::{Attachment, File, FileName, FileRules, FileState, MediaType, Quota, Shelf, Usage};
 pub use idempotency::{IdempotencySlot, PriorAnswer};
 pub use ids::{ChannelId, FileId, GuildId, MessageId, Seq, Timestamp, UserId};
 pub use message::{Ack, AckCause, CommandOutcome, Message, PostOutcome, Rejection, Revision};
 pub use refusal::{FieldError, Refusal};
 pub use user::{Author, Caller, GuildMember, Presence, PresenceStatus, UnknownPresenceStatus, UserKind};
-pub use wake::{Creditors, WakeDebt};
+pub use wake::{MissedWake, PendingWake, WakeRecipients};

@@ -5,6 +5,9 @@ use thiserror::Error;
 /// A refusal: nothing was changed. Each has a stable code (spec/3 section 4).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
+    /// The token is bad, expired, or meant for another node.
+    #[error("invalid token")]
+    InvalidToken,
     /// There is no such channel, or the caller may not see it: the two are not told apart.
     #[error("no such channel")]
     ChannelNotFound,
@@ -101,6 +104,7 @@ impl Refusal {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::InvalidToken => "invalid_token",
             Self::ChannelNotFound => "channel_not_found",
             Self::MessageNotFound => "message_not_found",
             Self::MemberNotFound => "member_not_found",

@@ -9,14 +9,14 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// The source of ids and of the turn engine's seeds.
-pub trait Entropy: Send + Sync {
+/// The source of ids, and of the turn engine's seeds: what nobody can guess.
+pub trait IdGenerator: Send + Sync {
     /// A new `UUIDv7` for a message created at `now`.
     fn message_id(&self, now: Timestamp) -> MessageId;
     /// A new `UUIDv7` for a channel created at `now`.
     fn channel_id(&self, now: Timestamp) -> ChannelId;
     /// A new `UUIDv7` for a file uploaded at `now`.
     fn file_id(&self, now: Timestamp) -> FileId;
-    /// An unpredictable seed.
-    fn seed(&self) -> Seed;
+    /// A seed for one step of the turn engine.
+    fn turn_seed(&self) -> Seed;
 }

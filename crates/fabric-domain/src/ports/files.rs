@@ -31,7 +31,6 @@ pub enum AddFileError {
 }
 
 /// Rows of files. Files get attached by messages: see [`Scope::files`](super::Scope::files).
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait FileStore: Send + Sync {
     /// Adds the row of a file whose bytes are durable, unless it would exceed the quota: of any number at once,
@@ -112,6 +111,7 @@ pub trait FileBytes: Send + Sync {
 }
 
 /// A file that is being written.
+#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Draft: Send {
     /// Appends.

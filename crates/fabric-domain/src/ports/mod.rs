@@ -8,8 +8,10 @@
 
 mod center;
 mod clock;
+mod connected;
 mod files;
-mod online;
+#[cfg(feature = "mocks")]
+mod mocks;
 mod publisher;
 mod search;
 mod store;
@@ -17,20 +19,16 @@ mod store;
 #[cfg(feature = "mocks")]
 pub use center::MockIdentityCenter;
 pub use center::{CenterError, Identity, IdentityCenter};
-pub use clock::{Clock, Entropy};
+pub use clock::{Clock, IdGenerator};
+pub use connected::ConnectedUsers;
 pub use files::{AddFileError, ByteSource, BytesError, Draft, FileBytes, FileStore, Listing, StoredBytes};
 #[cfg(feature = "mocks")]
-pub use files::{MockFileBytes, MockFileStore};
-pub use online::Online;
+pub use files::{MockDraft, MockFileBytes};
 #[cfg(feature = "mocks")]
-pub use publisher::MockPublisher;
+pub use mocks::MockStore;
 pub use publisher::Publisher;
-#[cfg(feature = "mocks")]
-pub use search::MockSearchStore;
 pub use search::{Reader, Search, SearchStore};
 pub use store::{
-    ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, OwedWake, PAGE_BYTES, PresenceStore, Scope, SeqRange,
+    ChannelStore, Decide, ERASED_AT_ONCE, MessageStore, PAGE_BYTES, PresenceStore, Scope, SeqRange,
     SettledWakes, Store, StoreError, UpdateError, fitting,
 };
-#[cfg(feature = "mocks")]
-pub use store::{MockChannelStore, MockMessageStore, MockPresenceStore};

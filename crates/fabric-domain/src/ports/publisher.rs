@@ -10,7 +10,6 @@ use crate::model::Presence;
 /// The *store* calls [`Publisher::publish`], not the use case: it alone knows the order of its commits, and
 /// it goes on when the caller whose request it was has gone away. So nothing is published before its
 /// commit, and nothing committed stays unpublished.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// A committed change of a channel. Per channel, calls come in the order of [`Commit::version`]. May

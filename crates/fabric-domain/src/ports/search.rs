@@ -34,7 +34,6 @@ pub struct Search {
 
 /// The index of words. What a store writes is found from the moment when it is acknowledged, an edit by its new
 /// words only, and a deleted message not at all.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait SearchStore: Send + Sync {
     /// The messages whose [document](crate::rules::search::document) the query finds, in channels that the reader

@@ -14,7 +14,7 @@ use super::{FileStore, SearchStore};
 use crate::decisions::{Change, ChannelAggregate, ChannelSummary, NewChannel};
 use crate::model::IdempotencySlot;
 use crate::model::{
-    ChannelId, FileId, Message, MessageId, Presence, Refusal, Revision, Seq, Timestamp, UserId, WakeReason,
+    ChannelId, FileId, Message, MessageId, MissedWake, Presence, Refusal, Revision, Seq, Timestamp, UserId,
 };
 
 /// The store failed. Nothing was written; but see [`StoreError::Unavailable`].
@@ -68,17 +68,6 @@ impl Scope {
 /// again (after a conflict), and must then depend on nothing but its argument.
 pub type Decide = Arc<dyn Fn(&ChannelAggregate) -> Result<Change, Refusal> + Send + Sync>;
 
-/// A wake that somebody has not got yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OwedWake {
-    /// Of this message.
-    pub seq: Seq,
-    /// Why they are to be woken.
-    pub reason: WakeReason,
-    /// Consecutive messages by agents up to and including that one.
-    pub hop: u32,
-}
-
 /// A member has got their wakes of messages up to `seq`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledWakes {
@@ -106,7 +95,6 @@ pub struct SeqRange {
 /// exception that [`StoreError::Unavailable`] tells of); the events of every committed change reach the
 /// [`Publisher`](super::Publisher) after the commit, per channel in the order of versions, whether or not the
 /// caller still waits.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait ChannelStore: Send + Sync {
     /// Stores a new channel.
@@ -132,9 +120,9 @@ pub trait ChannelStore: Send + Sync {
     /// Returns once everything that was committed to this channel before the call has been handed to the publisher.
     async fn published(&self, channel: &ChannelId) -> Result<(), StoreError>;
 
-    /// The wakes that are owed to a member, ascending by seq: those of [`Change::wake_debt`] that were not
+    /// The wakes that a member has missed, ascending by seq: those of [`Change::pending_wake`] that were not
     /// settled, without those from before the member's own newest message (spec/2 section 8).
-    async fn owed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<OwedWake>, StoreError>;
+    async fn missed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<MissedWake>, StoreError>;
 
     /// Settles what live sockets have got. Settled seqs never move back; who is no member is left out.
     async fn settle_wakes(&self, settled: Vec<SettledWakes>) -> Result<(), StoreError>;
@@ -159,7 +147,6 @@ pub fn fitting(lengths: impl IntoIterator<Item = u64>) -> usize {
 }
 
 /// Messages.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait MessageStore: Send + Sync {
     /// One message of a channel.
@@ -186,7 +173,6 @@ pub trait MessageStore: Send + Sync {
 pub const ERASED_AT_ONCE: usize = 100;
 
 /// Stored presence.
-#[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait PresenceStore: Send + Sync {
     /// Writes a presence, and publishes it; two first writes at once both succeed.

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::turn::{Speaker, TurnState};
 use crate::model::{
-    Author, Creditors, Delivery, DeliveryPlan, Member, PresenceStatus, UserId, WakeDebt, WakeReason, XType,
+    Author, Delivery, DeliveryPlan, Member, PendingWake, PresenceStatus, UserId, WakeReason, WakeRecipients,
+    XType,
 };
 
 impl From<Speaker<'_>> for WakeReason {
@@ -33,20 +34,20 @@ pub struct Delivered<'a> {
     pub admin: Option<&'a UserId>,
 }
 
-/// What of a plan is owed until a live socket has got it (spec/2 section 8). Where members speak in turn the
-/// turn itself is the debt; only what a system post asks for is owed besides.
-pub fn debt(x_type: XType, author: &UserId, plan: &DeliveryPlan) -> Option<WakeDebt> {
+/// What of a plan is pending until a live socket has got it (spec/2 section 8). Where members speak in turn the
+/// turn itself is pending; only what a system post asks for is so besides.
+pub fn pending_wake(x_type: XType, author: &UserId, plan: &DeliveryPlan) -> Option<PendingWake> {
     let is_turn = |reason: WakeReason| x_type.has_turns() && reason != WakeReason::Targeted;
     let woken: Vec<_> = plan.woken().filter(|(_, reason)| !is_turn(*reason)).collect();
     let (_, first) = *woken.first()?;
     let others = plan.recipients.iter().filter(|(user, _)| user != author).count();
     let is_everybody = woken.len() == others && woken.iter().all(|(_, reason)| *reason == first);
-    let owed = if is_everybody {
-        Creditors::Everybody(first)
+    let recipients = if is_everybody {
+        WakeRecipients::Everybody(first)
     } else {
-        Creditors::Users(woken.into_iter().map(|(user, reason)| (user.clone(), reason)).collect())
+        WakeRecipients::Users(woken.into_iter().map(|(user, reason)| (user.clone(), reason)).collect())
     };
-    Some(WakeDebt { hop: plan.hop, author: author.clone(), owed })
+    Some(PendingWake { hop: plan.hop, author: author.clone(), recipients })
 }
 
 /// Decides for every member, and for the admin of a `triage` channel.

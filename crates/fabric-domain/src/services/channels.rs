@@ -13,7 +13,7 @@ impl Guild {
         new: CreateChannel,
     ) -> Result<ChannelSummary, ServiceError> {
         let now = self.ports.clock.now();
-        let id = self.ports.entropy.channel_id(now);
+        let id = self.ports.ids.channel_id(now);
         let new = channels::create(&self.id, id, &caller.user_id, new, now);
         let summary = new.summary();
         self.ports.store.create(new).await?;

@@ -130,7 +130,7 @@ impl Guild {
         if announced > rules.max_bytes {
             return Err(Refusal::FileTooLarge { max_bytes: rules.max_bytes }.into());
         }
-        let id = self.ports.entropy.file_id(self.ports.clock.now());
+        let id = self.ports.ids.file_id(self.ports.clock.now());
         let ticket = self.uploads.enter(&caller.user_id, &id, rules.uploads_per_user)?;
         let used = self.ports.store.file_usage(&caller.user_id).await?;
         rules.quota.admits(used, announced.max(1))?;

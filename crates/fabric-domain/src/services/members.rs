@@ -44,7 +44,7 @@ impl Guild {
             .map(|member| MemberView {
                 name: names.remove(&member.user_id),
                 bypass: bypass.contains(&member.user_id),
-                online: self.ports.online.is_online(&member.user_id),
+                online: self.ports.connected.is_connected(&member.user_id),
                 member,
             })
             .collect()

@@ -3,9 +3,12 @@
 //!
 //! [`Guild`] is the whole application without its transports: HTTP and realtime are two thin ways in.
 
+mod catching_up;
 mod channels;
 mod files;
+mod health;
 mod idempotency;
+mod identity;
 mod members;
 mod messages;
 mod presence;
@@ -18,6 +21,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use files::{Swept, Upload};
+pub use health::Health;
 pub use idempotency::RequestKey;
 pub use members::MemberView;
 pub use messages::Page;
@@ -27,8 +31,8 @@ pub use turns::CommandRequest;
 use crate::decisions::{Access, Change, ChannelAggregate, Limits};
 use crate::model::{Caller, GuildId, Refusal, UserId};
 use crate::ports::{
-    BytesError, CenterError, Clock, Decide, Entropy, FileBytes, IdentityCenter, Online, Scope, Store,
-    StoreError, UpdateError,
+    BytesError, CenterError, Clock, ConnectedUsers, Decide, FileBytes, IdGenerator, IdentityCenter, Scope,
+    Store, StoreError, UpdateError,
 };
 
 /// Why a use case did not succeed.
@@ -67,11 +71,11 @@ pub struct Ports {
     /// Center.
     pub center: Arc<dyn IdentityCenter>,
     /// Who is connected.
-    pub online: Arc<dyn Online>,
+    pub connected: Arc<dyn ConnectedUsers>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids and seeds.
-    pub entropy: Arc<dyn Entropy>,
+    pub ids: Arc<dyn IdGenerator>,
 }
 
 /// A guild: every use case is a method.
@@ -96,11 +100,6 @@ impl Guild {
     /// Its limits.
     pub fn limits(&self) -> Limits {
         self.limits
-    }
-
-    /// What it runs on.
-    pub fn ports(&self) -> &Ports {
-        &self.ports
     }
 
     /// The one way to change a channel: decide under the store's lock, commit, publish.

@@ -30,7 +30,7 @@ impl Guild {
     /// Everybody's presence: of those who ever said something, and of those who are connected.
     pub async fn presences(&self) -> Result<Vec<Presence>, ServiceError> {
         let mut presences = self.ports.store.presences().await?;
-        for user in self.ports.online.online() {
+        for user in self.ports.connected.connected() {
             if !presences.iter().any(|presence| presence.user_id == user) {
                 presences.push(unknown(&user));
             }

@@ -21,7 +21,7 @@ impl Guild {
     /// What the next write is decided by besides the channel.
     pub(super) fn moment(&self) -> Moment {
         let now = self.ports.clock.now();
-        Moment { now, seed: self.ports.entropy.seed(), message_id: self.ports.entropy.message_id(now) }
+        Moment { now, seed: self.ports.ids.turn_seed(), message_id: self.ports.ids.message_id(now) }
     }
 
     /// The turn of a channel that the caller may read.

@@ -7,12 +7,10 @@ use crate::Api;
 
 /// 200 when everything that posting needs is there; 503 otherwise, with what is missing.
 pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {
-    let ports = api.guild.ports();
-    let database = ports.store.ping().await.is_ok();
-    let center = ports.center.members().await.is_ok();
+    let health = api.guild.health().await;
     let word = |is_up| if is_up { "up" } else { "down" };
-    let body = json!({ "database": word(database), "center": word(center) });
-    if database && center {
+    let body = json!({ "database": word(health.store), "center": word(health.center) });
+    if health.is_ready() {
         HttpResponse::Ok().json(body)
     } else {
         HttpResponse::ServiceUnavailable().json(body)

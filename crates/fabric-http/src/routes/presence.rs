@@ -10,7 +10,7 @@ use crate::auth::GuildUser;
 use crate::body::Body;
 
 fn row(guild: &Guild, presence: Presence) -> PresenceRow {
-    let online = guild.ports().online.is_online(&presence.user_id);
+    let online = guild.is_connected(&presence.user_id);
     PresenceRow::new(presence, online)
 }
 

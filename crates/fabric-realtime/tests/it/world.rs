@@ -10,10 +10,10 @@ use actix_web::{App, HttpServer};
 use fabric_api::realtime::NAMESPACE;
 use fabric_domain::decisions::{CreateChannel, Limits, Post};
 use fabric_domain::model::{Author, Caller, ChannelId, GuildId, PostOutcome, Seq, UserKind, XType};
-use fabric_domain::ports::{Clock, OwedWake, SeqRange};
+use fabric_domain::ports::{ChannelStore, Clock, SeqRange};
 use fabric_domain::services::{Guild, Ports};
 use fabric_realtime::{Gateway, Hub};
-use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestEntropy};
+use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestIds};
 
 /// Nothing here takes this long unless it is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub(crate) hub: Arc<Hub>,
     pub(crate) guild: Arc<Guild>,
     pub(crate) center: Arc<StubCenter>,
+    store: Arc<MemoryStore>,
     server: ServerHandle,
 }
 
@@ -40,13 +41,14 @@ impl World {
         let hub = Hub::start();
         let center = Arc::new(StubCenter::new());
         let clock: Arc<dyn Clock> = Arc::new(TestClock::default());
+        let store = Arc::new(MemoryStore::new(Arc::clone(&hub) as _));
         let ports = Ports {
-            store: Arc::new(MemoryStore::new(Arc::clone(&hub) as _)),
+            store: Arc::clone(&store) as _,
             files: Arc::new(MemoryBytes::new(Arc::clone(&clock))),
             center: Arc::clone(&center) as _,
-            online: Arc::clone(&hub) as _,
+            connected: Arc::clone(&hub) as _,
             clock,
-            entropy: Arc::new(TestEntropy::default()),
+            ids: Arc::new(TestIds::default()),
         };
         let guild = Arc::new(Guild::new(GuildId::new("guild"), Limits::default(), ports));
         let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild));
@@ -64,7 +66,7 @@ impl World {
         let server = server.run();
         let handle = server.handle();
         tokio::spawn(server);
-        Self { address, hub, guild, center, server: handle }
+        Self { address, hub, guild, center, store, server: handle }
     }
 
     pub(crate) async fn stop(self) {
@@ -98,10 +100,10 @@ impl World {
         self.guild.delete(&caller(user), channel, &page.messages[0].id).await.unwrap();
     }
 
-    /// The wakes that the store still owes a user.
+    /// The wakes that a user has missed, as the store has it.
     pub(crate) async fn owed(&self, channel: &ChannelId, user: &str) -> Vec<u64> {
-        let owed: Vec<OwedWake> = self.guild.ports().store.owed_wakes(channel, &user.into()).await.unwrap();
-        owed.into_iter().map(|owed| owed.seq.0).collect()
+        let missed = self.store.missed_wakes(channel, &user.into()).await.unwrap();
+        missed.into_iter().map(|wake| wake.seq.0).collect()
     }
 
     /// Waits until so many sockets are connected.

@@ -187,7 +187,7 @@ fn owed_wakes(snapshot: &DatabaseTransaction) -> Records<'_> {
         Ok(Record::OwedWake {
             channel: channel_id.into(),
             seq: convert::seq(seq)?,
-            debt: from_json("owed wakes", &owed)?,
+            pending: from_json("owed wakes", &owed)?,
             created_at: Timestamp(created_at),
         })
     })

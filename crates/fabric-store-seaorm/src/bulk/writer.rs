@@ -108,8 +108,8 @@ impl SqlBulkWriter {
                 let row = convert::presence_row(&presence);
                 self.queue(part, |waiting| &mut waiting.presences, row, 0).await
             }
-            Record::OwedWake { channel, seq, debt, created_at } => {
-                let row = convert::owed_wake_row(&channel, seq, &debt, created_at)?;
+            Record::OwedWake { channel, seq, pending, created_at } => {
+                let row = convert::owed_wake_row(&channel, seq, &pending, created_at)?;
                 let bytes = row.owed.try_as_ref().map_or(0, String::len);
                 self.queue(part, |waiting| &mut waiting.owed_wakes, row, bytes).await
             }

@@ -129,8 +129,8 @@ async fn write(
         message::Entity::insert(row).exec_without_returning(db).await?;
         files::attach(db, message).await?;
         search::insert(db, message).await?;
-        if let Some(debt) = &change.wake_debt {
-            wakes::owe(db, &channel.id, message.seq, debt, message.created_at).await?;
+        if let Some(pending) = &change.pending_wake {
+            wakes::owe(db, &channel.id, message.seq, pending, message.created_at).await?;
         }
     }
     if let Some(message) = &change.updated_message {

@@ -1,7 +1,7 @@
 //! Writes about owed wakes (spec/2 section 8): a row for each message that woke somebody, and for each member up to
 //! which message they have received theirs.
 
-use fabric_domain::model::{ChannelId, Seq, Timestamp, WakeDebt};
+use fabric_domain::model::{ChannelId, PendingWake, Seq, Timestamp};
 use fabric_domain::ports::SettledWakes;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
@@ -15,10 +15,10 @@ pub(crate) async fn owe(
     db: &impl ConnectionTrait,
     channel: &ChannelId,
     seq: Seq,
-    debt: &WakeDebt,
+    pending: &PendingWake,
     now: Timestamp,
 ) -> Result<(), DatabaseError> {
-    let row = convert::owed_wake_row(channel, seq, debt, now)?;
+    let row = convert::owed_wake_row(channel, seq, pending, now)?;
     owed_wake::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())
 }
@@ -38,7 +38,7 @@ pub(crate) async fn settle(db: &impl ConnectionTrait, settled: &[SettledWakes]) 
     Ok(())
 }
 
-/// Deletes debts from before this moment.
+/// Deletes pending wakes from before this moment.
 pub(crate) async fn sweep(db: &impl ConnectionTrait, before: Timestamp) -> Result<(), DatabaseError> {
     owed_wake::Entity::delete_many().filter(owed_wake::Column::CreatedAt.lt(before.0)).exec(db).await?;
     Ok(())

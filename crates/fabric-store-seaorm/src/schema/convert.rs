@@ -3,7 +3,7 @@
 use fabric_domain::decisions::TurnRecord;
 use fabric_domain::model::{
     Ack, Attachment, Channel, ChannelId, File, FileName, IdempotencySlot, MediaType, Member, Message,
-    MessageId, PostOutcome, Presence, PresenceStatus, Revision, Seq, Shelf, Timestamp, UserId, WakeDebt,
+    MessageId, PendingWake, PostOutcome, Presence, PresenceStatus, Revision, Seq, Shelf, Timestamp, UserId,
 };
 use sea_orm::ActiveValue::Set;
 use serde::Serialize;
@@ -190,13 +190,13 @@ pub(crate) fn presence_row(presence: &Presence) -> presence::ActiveModel {
 pub(crate) fn owed_wake_row(
     channel: &ChannelId,
     seq: Seq,
-    debt: &WakeDebt,
+    pending: &PendingWake,
     created_at: Timestamp,
 ) -> Result<owed_wake::ActiveModel, DatabaseError> {
     Ok(owed_wake::ActiveModel {
         channel_id: Set(channel.as_str().to_owned()),
         seq: Set(to_column(seq.0)),
-        owed: Set(to_json(debt)?),
+        owed: Set(to_json(pending)?),
         created_at: Set(created_at.0),
     })
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fabric_domain::decisions::{Change, ChannelAggregate, ChannelSummary, NewChannel};
-use fabric_domain::model::{ChannelId, Message, MessageId, Presence, Revision, Seq, Timestamp, UserId};
+use fabric_domain::model::{
+    ChannelId, Message, MessageId, MissedWake, Presence, Revision, Seq, Timestamp, UserId,
+};
 use fabric_domain::ports::{
-    ChannelStore, Clock, Decide, MessageStore, OwedWake, PresenceStore, Publisher, Scope, Search,
-    SearchStore, SeqRange, SettledWakes, StoreError, UpdateError,
+    ChannelStore, Clock, Decide, MessageStore, PresenceStore, Publisher, Scope, Search, SearchStore,
+    SeqRange, SettledWakes, StoreError, UpdateError,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 use tokio::sync::Semaphore;
@@ -220,8 +222,8 @@ impl ChannelStore for SqlStore {
         self.write(Write::Fence(Some(channel.clone()))).await
     }
 
-    async fn owed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<OwedWake>, StoreError> {
-        limited(wakes::owed(&self.reads, id, user)).await
+    async fn missed_wakes(&self, id: &ChannelId, user: &UserId) -> Result<Vec<MissedWake>, StoreError> {
+        limited(wakes::missed(&self.reads, id, user)).await
     }
 
     async fn settle_wakes(&self, mut settled: Vec<SettledWakes>) -> Result<(), StoreError> {

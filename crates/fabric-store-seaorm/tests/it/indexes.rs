@@ -188,7 +188,7 @@ async fn use_everything(store: &Arc<SqlStore>) {
     guild.guild.members(&alice, &triage).await.unwrap();
     let patch = ChannelPatch { purpose: Some("a purpose".to_owned()), ..ChannelPatch::default() };
     guild.guild.patch_channel(&alice, &discuss, patch).await.unwrap();
-    assert!(!store.owed_wakes(&triage, &bob.user_id).await.unwrap().is_empty());
+    assert!(!store.missed_wakes(&triage, &bob.user_id).await.unwrap().is_empty());
     let settled = SettledWakes { channel: triage.clone(), user: bob.user_id.clone(), seq: Seq(9) };
     store.settle_wakes(vec![settled]).await.unwrap();
     guild.guild.mark_read(&bob, &discuss, Seq(1)).await.unwrap();
@@ -223,7 +223,7 @@ async fn use_files(guild: &TestGuild, alice: &Caller, channel: &ChannelId) {
     guild.guild.file(&guild.human("bob"), &ids[0]).await.unwrap();
     guild.guild.delete(alice, channel, &message.id).await.unwrap();
     guild.guild.reconcile_files().await.unwrap();
-    let store = &guild.guild.ports().store;
+    let store = &guild.store;
     store.known_files(&ids).await.unwrap();
     let file = store.file(&ids[0]).await.unwrap().unwrap();
     let (at, later) = (Timestamp(1_800_000_000_010), Timestamp(1_800_000_000_020));

@@ -42,7 +42,7 @@ async fn two_processes_on_one_channel_leave_no_gap(fresh: Fresh) {
         let published = Arc::new(Recorder::default());
         let store = fresh.store(Arc::clone(&published) as _).await;
         let guild = TestGuild::on(store, published);
-        guild.entropy.begin_at(process * 1_000_000);
+        guild.ids.begin_at(process * 1_000_000);
         guilds.push(Arc::new(guild));
     }
     let id = channel(&guilds[0]).await;
@@ -62,7 +62,7 @@ async fn two_processes_on_one_channel_leave_no_gap(fresh: Fresh) {
     }
     let mut versions = Vec::new();
     for guild in &guilds {
-        guild.guild.ports().store.published(&id).await.unwrap();
+        guild.store.published(&id).await.unwrap();
         let own: Vec<u64> = guild.published.take().iter().map(|commit| commit.version).collect();
         assert!(own.is_sorted(), "{own:?}");
         versions.extend(own);
@@ -70,7 +70,7 @@ async fn two_processes_on_one_channel_leave_no_gap(fresh: Fresh) {
     versions.sort_unstable();
     assert_eq!(versions, (1..=2 * EACH + 1).collect::<Vec<_>>());
     let range = SeqRange { from: Some(Seq(1)), to: None };
-    let page = guilds[0].guild.ports().store.page(&id, range, 1_000).await.unwrap();
+    let page = guilds[0].store.page(&id, range, 1_000).await.unwrap();
     let seqs: Vec<u64> = page.iter().map(|message| message.seq.0).collect();
     assert_eq!(seqs, (1..=2 * EACH).collect::<Vec<_>>());
 }
@@ -171,7 +171,7 @@ async fn a_publisher_that_hangs_in_one_channel_does_not_hold_up_writes_of_anothe
     }
     let published = Arc::new(Recorder::default());
     let other = TestGuild::on(fresh.store(Arc::clone(&published) as _).await, published);
-    other.entropy.begin_at(1_000_000);
+    other.ids.begin_at(1_000_000);
     post(&other, &id, "free".to_owned()).await;
     assert_eq!(hanging.load(&id).await.unwrap().unwrap().channel.last_seq, Seq(2));
     gate.open.add_permits(1);

@@ -99,7 +99,7 @@ impl Side {
 
     /// Some message of the channel, or none.
     async fn message(&mut self, channel: &ChannelId) -> MessageId {
-        let store = Arc::clone(&self.guild.guild.ports().store);
+        let store = Arc::clone(&self.guild.store);
         let page = store.page(channel, SeqRange::default(), 20).await.unwrap();
         let place = self.dice.roll(page.len() + 1);
         page.get(place).map_or_else(|| "no such message".into(), |message| message.id.clone())
@@ -138,7 +138,7 @@ impl Side {
             return self.create().await;
         }
         let (caller, id) = (self.caller(), self.channel());
-        let store = Arc::clone(&self.guild.guild.ports().store);
+        let store = Arc::clone(&self.guild.store);
         match act {
             1 => format!("{:?}", self.guild.guild.join(&caller, &id).await),
             2 => format!("{:?}", self.guild.guild.leave(&caller, &id).await),
@@ -200,7 +200,7 @@ impl Side {
                 format!("{:?}", self.guild.guild.messages(&caller, &id, range, 5).await)
             }
             23 => {
-                let owed = store.owed_wakes(&id, &caller.user_id).await;
+                let owed = store.missed_wakes(&id, &caller.user_id).await;
                 let seq = Seq(self.dice.roll(30) as u64);
                 let settled = vec![SettledWakes { channel: id, user: caller.user_id, seq }];
                 store.settle_wakes(settled).await.unwrap();
@@ -218,7 +218,7 @@ impl Side {
 
     /// The channel with the most messages.
     pub(crate) async fn busiest(&self) -> ChannelId {
-        let store = &self.guild.guild.ports().store;
+        let store = &self.guild.store;
         let mut busiest = (Seq::ZERO, None);
         for id in &self.channels {
             let last_seq = store.load(id).await.unwrap().unwrap().channel.last_seq;
@@ -229,7 +229,7 @@ impl Side {
 
     /// All that can be read.
     pub(crate) async fn everything(&self) -> Vec<String> {
-        let store = &self.guild.guild.ports().store;
+        let store = &self.guild.store;
         let mut seen = Vec::new();
         for id in &self.channels {
             seen.push(format!("{:?}", store.load(id).await.unwrap()));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fabric_domain::decisions::ChannelPatch;
 use fabric_domain::model::{Seq, XType};
+use fabric_domain::ports::Clock;
 
 use super::{Opened, all, channel, created, post};
 
@@ -20,7 +21,7 @@ pub async fn what_is_written_is_read_again_to_the_letter(on: Opened) {
     }
     assert_eq!(all(&guild, &id).await, written);
 
-    let stored = guild.guild.ports().store.load(&id).await.unwrap().unwrap();
+    let stored = guild.store.load(&id).await.unwrap().unwrap();
     assert_eq!(stored.channel.name, "Raum für  Ideen 🧵 ");
     assert_eq!(stored.channel.purpose.as_deref(), Some("to\tthe letter"));
     assert_eq!(stored.channel.settings.autonomy_budget, 7);
@@ -47,7 +48,7 @@ pub async fn members_keep_their_order_and_leave_without_a_trace(on: Opened) {
     guild.guild.set_wake_mapping(&alice, &id, vec!["bob".into(), "erin".into()]).await.unwrap();
     guild.guild.remove_member(&alice, &id, &"bob".into()).await.unwrap();
     guild.guild.add_members(&alice, &id, vec!["bob".into()]).await.unwrap();
-    let stored = guild.guild.ports().store.load(&id).await.unwrap().unwrap();
+    let stored = guild.store.load(&id).await.unwrap().unwrap();
     let members: Vec<_> = stored.members.iter().map(|m| (m.user_id.as_str(), m.wake_mapped)).collect();
     assert_eq!(
         members,
@@ -61,11 +62,11 @@ pub async fn the_turn_survives_a_restart(on: Opened) {
     let id = channel(&guild, XType::Discuss).await;
     post(&guild, "alice", &id, "start").await;
     post(&guild, "bob", &id, "what does <@alice> think?").await;
-    let before = guild.guild.ports().store.load(&id).await.unwrap().unwrap().turn.unwrap();
+    let before = guild.store.load(&id).await.unwrap().unwrap().turn.unwrap();
     assert_eq!(before.state.active().unwrap().as_str(), "alice");
     assert_eq!(before.state.frames().len(), 1);
     let guild = guild.restart();
-    let after = guild.guild.ports().store.load(&id).await.unwrap().unwrap().turn.unwrap();
+    let after = guild.store.load(&id).await.unwrap().unwrap().turn.unwrap();
     assert_eq!(after, before);
     post(&guild, "alice", &id, "a lot").await;
     let turn = guild.guild.turn(&guild.human("bob"), &id).await.unwrap();
@@ -84,9 +85,9 @@ pub async fn turns_past_their_deadline_are_found(on: Opened) {
     guild.clock.advance_seconds(10);
     post(&guild, "alice", &second, "start").await;
     guild.guild.close_channel(&guild.human("alice"), &closed).await.unwrap();
-    let store = Arc::clone(&guild.guild.ports().store);
+    let store = Arc::clone(&guild.store);
     for (after, due) in [(889, vec![]), (890, vec![first.clone()]), (900, vec![first, second])] {
-        let now = guild.guild.ports().clock.now().plus_seconds(after);
+        let now = guild.clock.now().plus_seconds(after);
         assert_eq!(store.due_turns(now).await.unwrap(), due, "after {after} s");
     }
 }

@@ -99,14 +99,14 @@ pub async fn a_refused_decision_writes_nothing(on: Opened) {
     let guild = on.guild();
     let id = channel(&guild, XType::Discuss).await;
     guild.guild.close_channel(&guild.human("bob"), &id).await.unwrap();
-    let before = guild.guild.ports().store.load(&id).await.unwrap();
+    let before = guild.store.load(&id).await.unwrap();
     guild.published.take();
     for user in ["alice", "dave"] {
         let refused = try_post(&guild, user, &id, "late", Some("key")).await.unwrap_err();
         let expected = if user == "alice" { Refusal::ChannelClosed } else { Refusal::ChannelNotFound };
         assert!(matches!(refused, ServiceError::Refused(refusal) if refusal == expected));
     }
-    assert_eq!(guild.guild.ports().store.load(&id).await.unwrap(), before);
+    assert_eq!(guild.store.load(&id).await.unwrap(), before);
     assert_eq!(guild.published.take(), []);
 }
 
@@ -114,7 +114,7 @@ pub async fn a_refused_decision_writes_nothing(on: Opened) {
 pub async fn a_decision_that_panics_harms_nobody_else(on: Opened) {
     let guild = on.guild();
     let id = channel(&guild, XType::General).await;
-    let store = Arc::clone(&guild.guild.ports().store);
+    let store = Arc::clone(&guild.store);
     let scope = Scope::channel(&id);
     let failed = tokio::spawn(async move { store.update(scope, Arc::new(|_| panic!("a bug"))).await }).await;
     assert!(!matches!(failed, Ok(Ok(_))), "nothing was decided");

@@ -73,7 +73,7 @@ pub async fn attachments_are_shown_wherever_the_message_is(on: Opened) {
     assert_eq!(posted.attachments[0], b.attachment());
     let events: Vec<Event> = guild.published.take().into_iter().flat_map(|commit| commit.events).collect();
     assert!(matches!(&events[0], Event::MessageCreated { message, .. } if *message == posted), "{events:?}");
-    let store = &guild.guild.ports().store;
+    let store = &guild.store;
     assert_eq!(store.message(&id, &posted.id).await.unwrap().as_ref(), Some(&posted));
     assert_eq!(store.page(&id, SeqRange::default(), 10).await.unwrap(), std::slice::from_ref(&posted));
     assert_eq!(post(&guild, "alice", &id, &[&b, &a], Some("k")).await.unwrap(), posted);
@@ -92,7 +92,7 @@ pub async fn only_own_files_that_are_kept_can_be_attached(on: Opened) {
     let guild = on.guild();
     let id = channel(&guild, XType::General).await;
     let (own, other) = (uploaded(&guild, "alice", "own").await, uploaded(&guild, "bob", "other").await);
-    let store = std::sync::Arc::clone(&guild.guild.ports().store);
+    let store = std::sync::Arc::clone(&guild.store);
     let unknown = file("nowhere", "alice", 1);
     let twelve: Vec<File> =
         (0..=FileRules::MAX_ATTACHMENTS).map(|n| file(&format!("n{n}"), "alice", 1)).collect();
@@ -126,7 +126,7 @@ pub async fn a_deleted_message_lets_go_of_its_files(on: Opened) {
     guild.clock.advance_seconds(60);
     let tombstone = guild.guild.delete(&alice, &one, &first.id).await.unwrap();
     assert_eq!(tombstone.attachments, []);
-    let store = &guild.guild.ports().store;
+    let store = &guild.store;
     assert_eq!(store.page(&one, SeqRange::default(), 10).await.unwrap()[0].attachments, []);
     assert_eq!(store.channels_of_file(&both.id).await.unwrap(), [two]);
     guild.guild.file(&bob, &both.id).await.unwrap();
@@ -150,7 +150,7 @@ pub async fn files_expire_and_messages_keep_what_they_were(on: Opened) {
     guild.clock.advance_seconds(1);
     assert_eq!(code(guild.guild.file(&guild.human("alice"), &loose.id).await), "file_expired");
     assert_eq!(guild.guild.expire_files().await.unwrap().expired, 1);
-    let store = std::sync::Arc::clone(&guild.guild.ports().store);
+    let store = std::sync::Arc::clone(&guild.store);
     assert_eq!(store.file(&loose.id).await.unwrap(), None);
     guild.guild.file(&bob, &attached.id).await.unwrap();
 
@@ -161,7 +161,7 @@ pub async fn files_expire_and_messages_keep_what_they_were(on: Opened) {
     assert_eq!(code(guild.guild.file(&guild.human("mallory"), &attached.id).await), "file_not_found");
     assert_eq!(store.message(&id, &posted.id).await.unwrap().unwrap().attachments, [attached.attachment()]);
     assert_eq!(store.file_usage(&"alice".into()).await.unwrap(), Usage::default());
-    assert_eq!(guild.guild.ports().files.size(&attached.id).await.unwrap(), None);
+    assert_eq!(guild.files.size(&attached.id).await.unwrap(), None);
 }
 
 /// Of many at once as many get in as there is room for, and the sums are those of the rows.
@@ -240,7 +240,7 @@ pub async fn a_file_that_is_attached_just_now_is_not_swept(on: Opened) {
     let id = channel(&guild, XType::General).await;
     let seen = uploaded(&guild, "alice", "late").await;
     post(&guild, "alice", &id, &[&seen], None).await.unwrap();
-    let store = &guild.guild.ports().store;
+    let store = &guild.store;
     store.remove_file(&seen).await.unwrap();
     let kept: Option<Attachment> = store.file(&seen.id).await.unwrap().map(|file| file.attachment());
     assert_eq!(kept, Some(seen.attachment()));
@@ -250,7 +250,7 @@ pub async fn a_file_that_is_attached_just_now_is_not_swept(on: Opened) {
 pub async fn without_a_time_to_live_attached_files_stay(on: Opened) {
     let files = FileRules { ttl_days: 0, ..FileRules::default() };
     let guild = on.guild();
-    let bytes = std::sync::Arc::clone(&guild.guild.ports().files);
+    let bytes = std::sync::Arc::clone(&guild.files);
     let guild = guild.keeping(bytes, Limits { files, ..Limits::default() });
     let id = channel(&guild, XType::General).await;
     let kept = uploaded(&guild, "alice", "kept").await;

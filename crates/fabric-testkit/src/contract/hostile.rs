@@ -68,7 +68,7 @@ pub async fn users_whose_ids_look_alike_are_different_users(on: Opened) {
     let users: Vec<UserId> = LOOK_ALIKES.iter().map(|id| UserId::new(*id)).collect();
     guild.guild.add_members(&alice, &id, users.clone()).await.unwrap();
     post(&guild, "alice", &id, "one").await;
-    let stored = guild.guild.ports().store.load(&id).await.unwrap().unwrap();
+    let stored = guild.store.load(&id).await.unwrap().unwrap();
     let members: Vec<&UserId> = stored.members.iter().skip(3).map(|member| &member.user_id).collect();
     assert_eq!(members, users.iter().collect::<Vec<_>>());
 
@@ -83,7 +83,7 @@ pub async fn users_whose_ids_look_alike_are_different_users(on: Opened) {
         let second = place % 2 == 0;
         let row = guild.guild.channel(&caller, &id).await.unwrap();
         assert_eq!(row.unread_count, u64::from(!second), "{user:?}");
-        let presence = guild.guild.ports().store.presence(user).await.unwrap();
+        let presence = guild.store.presence(user).await.unwrap();
         assert_eq!(presence.is_some(), second, "{user:?}");
     }
     for user in users.iter().step_by(2) {
@@ -133,7 +133,7 @@ pub async fn the_longest_ids_and_names_fit(on: Opened) {
     let PostOutcome::Message(message) = posted else { panic!("not a message") };
     guild.guild.mark_read(&caller, &id, Seq(1)).await.unwrap();
 
-    let stored = guild.guild.ports().store.load(&id).await.unwrap().unwrap();
+    let stored = guild.store.load(&id).await.unwrap().unwrap();
     assert_eq!(stored.channel.name, name);
     assert_eq!(stored.channel.created_by.as_str(), user);
     assert_eq!(stored.turn.unwrap().state.active().unwrap().as_str(), user);

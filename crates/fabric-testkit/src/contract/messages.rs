@@ -52,7 +52,7 @@ pub async fn pages_are_ascending_whatever_the_bounds(on: Opened) {
     ];
     for (from, to, limit, expected) in table {
         let range = SeqRange { from: from.map(Seq), to: to.map(Seq) };
-        let page = guild.guild.ports().store.page(&id, range, limit).await.unwrap();
+        let page = guild.store.page(&id, range, limit).await.unwrap();
         let seqs: Vec<u64> = page.iter().map(|message| message.seq.0).collect();
         assert_eq!(seqs, expected, "{range:?} limit {limit}");
     }

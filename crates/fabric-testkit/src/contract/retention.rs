@@ -2,7 +2,7 @@
 
 use fabric_domain::decisions::Limits;
 use fabric_domain::model::{Message, XType};
-use fabric_domain::ports::ERASED_AT_ONCE;
+use fabric_domain::ports::{Clock, ERASED_AT_ONCE};
 
 use super::{ChannelId, Opened, all, channel, post};
 use crate::TestGuild;
@@ -19,7 +19,7 @@ async fn delete(guild: &TestGuild, channel: &ChannelId, message: &Message) {
 
 /// What the store still has of a message, whoever may see it.
 async fn kept(guild: &TestGuild, message: &Message) -> Vec<String> {
-    let revisions = guild.guild.ports().store.revisions(&message.id).await.unwrap();
+    let revisions = guild.store.revisions(&message.id).await.unwrap();
     revisions.into_iter().map(|revision| revision.content).collect()
 }
 
@@ -81,8 +81,8 @@ pub async fn erasing_goes_in_batches_and_spares_everything_else(on: Opened) {
     edit(&guild, &id, &spared, "b").await;
     delete(&guild, &id, &doomed).await;
     guild.clock.advance_seconds(10_000 * DAY);
-    let store = &guild.guild.ports().store;
-    let until = guild.guild.ports().clock.now();
+    let store = &guild.store;
+    let until = guild.clock.now();
     assert_eq!(store.erase_deleted(until).await.unwrap(), ERASED_AT_ONCE);
     assert_eq!(guild.guild.erase_deleted().await.unwrap(), 1);
     assert_eq!(kept(&guild, &doomed).await.len(), 0);

@@ -28,7 +28,7 @@ pub async fn two_first_presence_writes_at_once_both_succeed(on: Opened) {
     one.unwrap();
     two.unwrap();
     let id = channel(&guild, XType::Announce).await;
-    let stored = guild.guild.ports().store.load(&id).await.unwrap().unwrap();
+    let stored = guild.store.load(&id).await.unwrap().unwrap();
     let presence: Vec<_> = stored.members.iter().map(|member| member.presence).collect();
     assert_eq!(presence, [PresenceStatus::Unknown, PresenceStatus::Busy, PresenceStatus::Unknown]);
 }

@@ -9,13 +9,13 @@ use crate::TestGuild;
 
 /// The owed wakes of a user, as `seq:reason`.
 async fn owed(guild: &TestGuild, channel: &ChannelId, user: &str) -> Vec<String> {
-    let wakes = guild.guild.ports().store.owed_wakes(channel, &user.into()).await.unwrap();
+    let wakes = guild.store.missed_wakes(channel, &user.into()).await.unwrap();
     wakes.iter().map(|wake| format!("{}:{}", wake.seq, wake.reason.as_str())).collect()
 }
 
 async fn settle(guild: &TestGuild, channel: &ChannelId, user: &str, seq: u64) {
     let settled = SettledWakes { channel: channel.clone(), user: user.into(), seq: Seq(seq) };
-    guild.guild.ports().store.settle_wakes(vec![settled]).await.unwrap();
+    guild.store.settle_wakes(vec![settled]).await.unwrap();
 }
 
 /// Until they are settled; settling never moves back.
@@ -40,7 +40,7 @@ pub async fn a_wake_is_owed_until_it_is_settled(on: Opened) {
     settle(&guild, &id, "mallory", 4).await;
     assert_eq!(owed(&guild, &id, "carol").await.len(), 3, "each for themselves");
     let guild = guild.restart();
-    assert_eq!(owed(&guild, &id, "bob").await, ["4:general"], "a debt survives a restart");
+    assert_eq!(owed(&guild, &id, "bob").await, ["4:general"], "a pending wake survives a restart");
 }
 
 /// Whoever has written since needs no reminder; a new member owes nothing to the past.
@@ -59,8 +59,8 @@ pub async fn an_answer_settles_and_a_new_member_is_owed_nothing_of_before(on: Op
     assert_eq!(owed(&guild, &id, "bob").await, Vec::<String>::new(), "who has left is owed nothing");
 }
 
-/// The turn is its own debt; what a system post asks for is owed everywhere.
-pub async fn a_turn_is_no_debt_of_its_own_but_a_targeted_post_is(on: Opened) {
+/// A turn is pending by itself; what a system post asks for is so everywhere.
+pub async fn a_turn_is_no_pending_wake_of_its_own_but_a_targeted_post_is(on: Opened) {
     let guild = on.guild();
     let id = channel(&guild, XType::Discuss).await;
     post(&guild, "alice", &id, "start").await;

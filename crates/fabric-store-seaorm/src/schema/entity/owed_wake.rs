@@ -9,7 +9,7 @@ pub(crate) struct Model {
     pub channel_id: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub seq: i64,
-    /// The domain's `WakeDebt`, as JSON.
+    /// The domain's `PendingWake`, as JSON.
     pub owed: String,
     pub created_at: i64,
 }

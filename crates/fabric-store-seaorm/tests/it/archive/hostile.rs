@@ -76,7 +76,7 @@ async fn archive(folder: &Path) -> PathBuf {
     let (source, place) = (databases::sqlite(), folder.join("archive"));
     let mut side = walked("source", &source, 11, 200).await;
     unusual(&mut side).await;
-    let files = Arc::clone(&side.guild.guild.ports().files);
+    let files = Arc::clone(&side.guild.files);
     export_with(&source, files.as_ref(), &place).await.unwrap();
     place
 }

@@ -117,7 +117,7 @@ async fn an_import_that_was_taken_over_leaves_the_bytes_to_the_one_that_goes_on(
     // Little enough that the first one has written nothing yet: the other one would wait for it.
     let side = walked("source", &source, 3, 0).await;
     upload(&side, &side.guild.human("a"), "photo.png", 700_000).await;
-    let files = Arc::clone(&side.guild.guild.ports().files);
+    let files = Arc::clone(&side.guild.files);
     export_with(&source, files.as_ref(), &place).await.unwrap();
 
     let bytes = no_bytes();

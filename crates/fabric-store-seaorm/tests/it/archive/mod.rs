@@ -178,7 +178,7 @@ pub(super) async fn unusual(side: &mut Side) -> ChannelId {
         upload(side, &users[0], "lost.png", 3).await,
     ];
     upload(side, &users[1], "loose.txt", 1).await;
-    side.guild.guild.ports().files.remove(&files[1]).await.unwrap();
+    side.guild.files.remove(&files[1]).await.unwrap();
     let post = Post { attachments: files.to_vec(), ..Post::text("wakes everybody") };
     let (author, key) = (Author::User(users[0].clone()), RequestKey::parse("🔑").unwrap());
     side.guild.guild.post(&author, &general, post, Some(key)).await.unwrap();
@@ -195,7 +195,7 @@ pub(super) async fn unusual(side: &mut Side) -> ChannelId {
         let post = Post::text(content);
         side.guild.guild.post(&Author::User(users[author].clone()), &id, post, None).await.unwrap();
     }
-    let store = Arc::clone(&side.guild.guild.ports().store);
+    let store = Arc::clone(&side.guild.store);
     let page = store.page(&id, SeqRange::default(), 9).await.unwrap();
     let edited = side.guild.guild.edit(&users[0], &id, &page[0].id, long.replace('w', "W")).await;
     assert!(edited.is_ok(), "{edited:?}");

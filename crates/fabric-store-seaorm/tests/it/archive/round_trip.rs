@@ -59,7 +59,7 @@ async fn moves(name: &'static str, source: fn() -> Fresh) {
     let mut before = walked(name, &source, seed, BEFORE).await;
     let nested = unusual(&mut before).await;
     let place = folder.path().join("archive");
-    let files = Arc::clone(&before.guild.guild.ports().files);
+    let files = Arc::clone(&before.guild.files);
     let summary = export_with(&source, files.as_ref(), &place).await.unwrap();
     let bytes = parts(&place);
     for part in Part::ALL {
@@ -99,7 +99,7 @@ async fn moves(name: &'static str, source: fn() -> Fresh) {
     }
     for (way, after) in &mut moved {
         let speaker = |side: &Side| {
-            let (store, nested) = (Arc::clone(&side.guild.guild.ports().store), nested.clone());
+            let (store, nested) = (Arc::clone(&side.guild.store), nested.clone());
             async move { store.load(&nested).await.unwrap().unwrap().turn }
         };
         assert_eq!(speaker(after).await, speaker(&before).await, "{way}");
@@ -123,7 +123,7 @@ impl Side {
         other.channels.clone_from(&self.channels);
         // Both go on with these numbers.
         for side in [&*self, &other] {
-            side.guild.entropy.begin_at(1_000_000);
+            side.guild.ids.begin_at(1_000_000);
         }
         let now = other.guild.clock.now();
         other.guild.clock.advance_seconds(self.guild.clock.now().millis_since(now) / 1_000);
@@ -133,7 +133,7 @@ impl Side {
 
 /// Rows of files, their bytes, and the sums.
 async fn kept_files(side: &Side) -> Vec<String> {
-    let (store, bytes) = (&side.guild.guild.ports().store, &side.guild.guild.ports().files);
+    let (store, bytes) = (&side.guild.store, &side.guild.files);
     let mut seen = Vec::new();
     for file in store.files_after(None, 1_000).await.unwrap() {
         let mut read = 0;
@@ -152,7 +152,7 @@ async fn kept_files(side: &Side) -> Vec<String> {
 async fn an_export_beside_writers_is_of_one_moment(fresh: Fresh) {
     let mut side = walked("source", &fresh, 7, 30).await;
     let id = unusual(&mut side).await;
-    let files = Arc::clone(&side.guild.guild.ports().files);
+    let files = Arc::clone(&side.guild.files);
     let guild = Arc::new(side.guild);
     let mut writers = JoinSet::new();
     for user in ["a", "b", "ç"] {
@@ -235,7 +235,7 @@ async fn a_search_finds_in_the_order_of_storing_also_after_a_move(target: Fresh)
     let after = Side::new("after", store, Arc::new(Recorder::default()), 7);
     assert_eq!(found(&after).await, found(&before).await);
     // Numbers go on where they were.
-    after.guild.entropy.begin_at(1_000_000);
+    after.guild.ids.begin_at(1_000_000);
     post(&after, &rooms[1], "word 5").await;
     assert_eq!(found(&after).await, ["word 5", "word 4", "word 3", "word 2", "word 1"]);
 }
@@ -278,8 +278,7 @@ async fn long_messages_move_a_few_at_once(target: Fresh) {
     let new = CreateChannel::new("room", XType::General);
     let mut room = made.guild.guild.create_channel(&made.guild.human("a"), new).await.unwrap().channel;
     post(&made, &room.id, "one").await;
-    let message =
-        made.guild.guild.ports().store.page(&room.id, SeqRange::default(), 1).await.unwrap().remove(0);
+    let message = made.guild.store.page(&room.id, SeqRange::default(), 1).await.unwrap().remove(0);
     room.last_seq = Seq(LONG * 3);
     load.write(Record::Channel { channel: Box::new(room.clone()), turn: None }).await.unwrap();
     let channel = room.id.clone();

@@ -143,7 +143,7 @@ async fn upload(guild: &TestGuild, user: &str, bytes: &'static [u8]) -> Result<F
 
 /// Every row has its bytes, whole, and there is nothing else.
 async fn assert_together(guild: &TestGuild, bytes: &MemoryBytes, context: &str) {
-    let rows = guild.guild.ports().store.files_after(None, 1_000).await.unwrap();
+    let rows = guild.store.files_after(None, 1_000).await.unwrap();
     let rows: Vec<_> = rows.into_iter().map(|file| (file.id, true, file.size)).collect();
     let stored = bytes.everything();
     let stored: Vec<_> =
@@ -174,7 +174,7 @@ async fn an_upload_may_die_at_any_step() {
         guild.clock.advance_seconds(2 * 3_600);
         sweep(&guild).await;
         assert_together(&guild, &bytes, &format!("{death:?}")).await;
-        let store = &guild.guild.ports().store;
+        let store = &guild.store;
         assert!(store.file(&kept.id).await.unwrap().is_some(), "{death:?}");
         if let Ok(file) = &uploaded {
             assert!(store.file(&file.id).await.unwrap().is_some(), "{death:?}: acknowledged and lost");
@@ -210,7 +210,7 @@ async fn a_sweep_may_die_at_any_step() {
         let (guild, _) = reborn(guild, &bytes, None);
         sweep(&guild).await;
         assert_together(&guild, &bytes, &format!("{death:?}")).await;
-        let rows = guild.guild.ports().store.files_after(None, 10).await.unwrap();
+        let rows = guild.store.files_after(None, 10).await.unwrap();
         assert_eq!(rows.iter().map(|file| &file.id).collect::<Vec<_>>(), [&attached.id, &young.id]);
         if survived {
             return;
@@ -222,7 +222,7 @@ async fn a_sweep_may_die_at_any_step() {
 async fn what_is_refused_or_given_up_leaves_nothing_behind() {
     let (guild, bytes) = begun();
     let files = FileRules { max_bytes: 6, quota: Quota { guild: 12, user: 9 }, ..FileRules::default() };
-    let place = Arc::clone(&guild.guild.ports().files);
+    let place = Arc::clone(&guild.files);
     let guild = guild.keeping(place, Limits { files, ..Limits::default() });
     assert_eq!(code(upload(&guild, "alice", b"seven b").await), "file_too_large");
     assert_eq!(code(upload(&guild, "alice", b"").await), "validation_failed");

@@ -1,15 +1,15 @@
-//! The port [`Entropy`] on the system's randomness.
+//! The port [`IdGenerator`] on the system's randomness.
 
 use fabric_domain::model::{ChannelId, FileId, MessageId, Timestamp};
-use fabric_domain::ports::Entropy;
+use fabric_domain::ports::IdGenerator;
 use fabric_domain::rules::turn::Seed;
 use fabric_serverkit::system::{new_uuid, random};
 
 /// The system's generator of random numbers.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct SystemEntropy;
+pub(crate) struct SystemIds;
 
-impl Entropy for SystemEntropy {
+impl IdGenerator for SystemIds {
     fn message_id(&self, now: Timestamp) -> MessageId {
         new_uuid(now).into()
     }
@@ -22,7 +22,7 @@ impl Entropy for SystemEntropy {
         new_uuid(now).into()
     }
 
-    fn seed(&self) -> Seed {
+    fn turn_seed(&self) -> Seed {
         Seed(u64::from_le_bytes(random()))
     }
 }
