@@ -1,6 +1,7 @@
 //! The use cases on the in-memory guild: what HTTP and realtime both rely on.
 
 mod access;
+mod failures;
 mod files;
 mod posting;
 mod turns;
