@@ -24,8 +24,8 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
-use crate::ids::SystemIds;
 use crate::files::sweep_files;
+use crate::ids::SystemIds;
 use crate::metrics::{self, Metrics};
 
 /// How often expired idempotency keys and wakes are deleted, and texts of deleted messages erased.

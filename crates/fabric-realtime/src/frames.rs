@@ -74,7 +74,7 @@ pub(crate) fn encode(name: &'static str, payload: &impl Serialize) -> Option<Fra
 fn encode_at(name: &'static str, payload: &impl Serialize, place: Option<Place>) -> Option<Frame> {
     Outgoing::event(NAMESPACE, name, payload)
         .map(|event| Frame::new(event, place))
-        .inspect_err(|error| tracing::error!(name, %error, "not encoded"))
+        .inspect_err(|error| tracing::error!(name, %error, "cannot encode an event"))
         .ok()
 }
 

@@ -107,7 +107,7 @@ impl Gateway {
         }
     }
 
-    /// Gives a client that lost its connection its session back; else why not, in words.
+    /// Gives a client that lost its connection its session back, or returns the reason why not.
     fn come_back(
         &self,
         socket: &Socket,
@@ -130,7 +130,7 @@ impl Gateway {
     async fn tell_presence(&self, session: &Session) {
         loop {
             let changes = self.hub.presence_changes(session.user());
-            // A courtesy: without the database nobody is told, and nothing else goes wrong.
+            // Without the database nobody hears of it, and nothing else fails.
             let Ok(presence) = self.guild.presence(session.user()).await else { return };
             if self.hub.tell_presence(&presence, changes) {
                 return;
@@ -216,7 +216,7 @@ impl Handler for Gateway {
         }
         let recovers = takes_offsets(handshake.header("user-agent"), handshake.origin.is_some());
         let session = Arc::new(Session::new(socket.clone(), identity.caller(), fresh, recovers));
-        // Counted here and not when it is connected: of many at once none may slip through.
+        // Counted here, before it is connected: many sockets at once must not get past the limit.
         let Ok(is_first) = self.hub.audience.sessions.connect(&session, MAX_SOCKETS_PER_USER) else {
             let message = format!("a user has at most {MAX_SOCKETS_PER_USER} sockets");
             return Err(refuse(Failure::new(429, "too_many_sockets", message)));
@@ -307,7 +307,7 @@ impl Handler for Gateway {
             Some(pid) => self.hub.park(pid, session, self.guild.now()),
             None => self.hub.audience.disconnect(session),
         };
-        // One that was never told that it connected left its news untold, and there may be other sockets by now.
+        // A socket that was never announced as connected leaves that to be announced, and there may be others by now.
         if was_last || attached.is_news.load(Ordering::Relaxed) {
             self.tell_presence(session).await;
         }

@@ -26,13 +26,14 @@ const QUEUE: usize = 4_096;
 /// its own and is closed when it overflows, so nobody waits for anybody.
 pub struct Hub {
     /// One for each shard of the rooms.
-    queues: Vec<mpsc::Sender<News>>,
+    queues: Vec<mpsc::Sender<Queued>>,
     pub(crate) audience: Audience,
     presence: PresenceOrder,
     pub(crate) settled: Settled,
 }
 
-enum News {
+/// What waits for a delivering task.
+enum Queued {
     Commit(Commit, Instant),
     Presence(Presence),
     /// Answered when everything before it is delivered.
@@ -52,39 +53,40 @@ impl Hub {
         for mut waiting in waiting {
             let hub = Arc::downgrade(&hub);
             tokio::spawn(async move {
-                while let Some(news) = waiting.recv().await {
+                while let Some(queued) = waiting.recv().await {
                     let Some(hub) = hub.upgrade() else { break };
-                    hub.tell(news);
+                    hub.take(queued);
                 }
             });
         }
         hub
     }
 
-    fn tell(&self, news: News) {
-        match news {
-            News::Commit(commit, since) => {
+    /// Takes what is next in a queue.
+    fn take(&self, queued: Queued) {
+        match queued {
+            Queued::Commit(commit, since) => {
                 self.audience.deliver(commit);
                 self.audience.metrics.lag.record(since.elapsed());
             }
-            News::Presence(presence) => {
+            Queued::Presence(presence) => {
                 self.presence.tell(&presence.user_id, || self.audience.tell_presence(&presence));
             }
-            News::Barrier(passed) => {
+            Queued::Barrier(passed) => {
                 // Whoever waited may be gone.
                 let _ = passed.send(());
             }
         }
     }
 
-    fn queue(&self, channel: &ChannelId) -> &mpsc::Sender<News> {
+    fn queue(&self, channel: &ChannelId) -> &mpsc::Sender<Queued> {
         &self.queues[shard_of(channel)]
     }
 
     /// Waits until everything that was published for this channel before the call is delivered.
     pub(crate) async fn delivered(&self, channel: &ChannelId) {
         let (passed, waiting) = oneshot::channel();
-        if self.queue(channel).send(News::Barrier(passed)).await.is_ok() {
+        if self.queue(channel).send(Queued::Barrier(passed)).await.is_ok() {
             // An error means that the runtime ends.
             let _ = waiting.await;
         }
@@ -129,8 +131,8 @@ impl Hub {
         let Audience { sessions, metrics, .. } = &self.audience;
         metrics.sockets.set(gauge(sessions.connected_count()));
         metrics.parked.set(gauge(sessions.parked_count()));
-        let queued = |queue: &mpsc::Sender<News>| queue.max_capacity() - queue.capacity();
-        metrics.queued.set(gauge(self.queues.iter().map(queued).sum()));
+        let length = |queue: &mpsc::Sender<Queued>| queue.max_capacity() - queue.capacity();
+        metrics.queued.set(gauge(self.queues.iter().map(length).sum()));
     }
 
     /// How many sockets are connected.
@@ -143,12 +145,12 @@ impl Hub {
 impl Publisher for Hub {
     async fn publish(&self, commit: Commit) {
         // The receiving task ends only with the runtime.
-        let _ = self.queue(&commit.channel_id).send(News::Commit(commit, Instant::now())).await;
+        let _ = self.queue(&commit.channel_id).send(Queued::Commit(commit, Instant::now())).await;
     }
 
     async fn presence(&self, presence: Presence) {
-        // Always the same queue, so that what a user said last is told last.
-        let _ = self.queues[0].send(News::Presence(presence)).await;
+        // Always the same queue, so that everybody hears last what a user said last.
+        let _ = self.queues[0].send(Queued::Presence(presence)).await;
     }
 }
 

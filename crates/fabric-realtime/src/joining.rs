@@ -46,7 +46,7 @@ impl Gateway {
         ack(to_value(&joined));
         if let Err(error) = self.catch_up(session, &start).await {
             // It was told that it joined: so that it does not wait in vain, it is to come again.
-            tracing::warn!(%channel, %error, "what a socket missed could not be read");
+            tracing::warn!(%channel, %error, "cannot read what a joining socket missed: disconnecting it");
             session.abandon();
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_socketio::{DisconnectReason, SendError, Socket};
 use fabric_domain::model::{Caller, ChannelId, Seq, Timestamp, UserId};
@@ -15,8 +16,8 @@ use crate::unconfirmed::{Arrived, Unconfirmed};
 /// queue takes at once, since all of them may have to be sent again.
 const KEPT_EVENTS: usize = 400;
 const KEPT_BYTES: usize = 512 * 1024;
-/// How long before its token's end a client is told, in milliseconds.
-const NOTICE_MS: i64 = 60_000;
+/// How long before its token ends a client gets a notice.
+const NOTICE: Duration = Duration::from_mins(1);
 
 /// A client, whose it is, and which channels it has joined.
 #[derive(Debug)]
@@ -203,7 +204,7 @@ impl Session {
                 return true;
             }
             Err(SendError::Closed) => {}
-            Err(error) => tracing::debug!(socket = self.id, %error, "event not sent"),
+            Err(error) => tracing::debug!(socket = self.id, %error, "cannot send an event"),
         }
         false
     }
@@ -296,7 +297,7 @@ impl Session {
         for event in &missed {
             match socket.send(event.with_offset()) {
                 Ok(()) => line.note_wake(event),
-                Err(error) => tracing::debug!(socket = self.id, %error, "event not sent again"),
+                Err(error) => tracing::debug!(socket = self.id, %error, "cannot send a missed event again"),
             }
             line.note_resumed(event);
         }
@@ -327,7 +328,7 @@ impl Session {
     /// Center does not know this token any more: the client is out, unless it has a fresh one by now.
     pub(crate) fn revoke(&self, token: &str) {
         if *self.token.lock().text == *token {
-            tracing::info!(socket = self.id, user = %self.caller.user_id, "a token was revoked");
+            tracing::info!(socket = self.id, user = %self.caller.user_id, "token revoked: disconnecting the socket");
             self.disconnect();
         }
     }
@@ -337,7 +338,7 @@ impl Session {
         let mut token = self.token.lock();
         if now >= token.ends {
             TokenState::Expired
-        } else if !token.announced && token.ends.millis_since(now) <= NOTICE_MS {
+        } else if !token.announced && token.ends <= now.plus(NOTICE) {
             token.announced = true;
             TokenState::Expiring(token.ends)
         } else {

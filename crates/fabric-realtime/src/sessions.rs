@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fabric_domain::model::{Timestamp, UserId};
 use parking_lot::Mutex;
@@ -10,8 +11,8 @@ use crate::session::Session;
 
 /// The most sessions that wait for their clients.
 const MAX_PARKED: usize = 10_000;
-/// How long a client may be away and still come back to its session, in milliseconds (spec/4 section 1).
-const PARKED_MS: i64 = 120_000;
+/// How long a client may be away and still come back to its session (spec/4 section 1).
+const PARKED: Duration = Duration::from_mins(2);
 
 /// The sessions of all users.
 #[derive(Debug, Default)]
@@ -90,7 +91,7 @@ impl Sessions {
 
     /// Takes out those that have been away for too long.
     pub(crate) fn take_expired(&self, now: Timestamp) -> Vec<Arc<Session>> {
-        let before = Timestamp(now.0 - PARKED_MS);
+        let before = now.minus(PARKED);
         let mut parked = self.parked.lock();
         parked.extract_if(|_, session| session.is_lost_before(before)).map(|(_, session)| session).collect()
     }

@@ -1,13 +1,14 @@
 //! Who is typing where: told at most every two seconds, forgotten after six (spec/4 section 2).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use fabric_domain::model::{ChannelId, Timestamp, UserId};
 
-/// How long "typing" holds without being said again, in milliseconds.
-const LIFE_MS: i64 = 6_000;
-/// How often the same "typing" is told to others at the most, in milliseconds.
-const TELL_EVERY_MS: i64 = 2_000;
+/// How long "typing" holds without being repeated.
+const LIFE: Duration = Duration::from_secs(6);
+/// Others are sent the same "typing" at most this often.
+const SEND_EVERY: Duration = Duration::from_secs(2);
 
 /// Everybody who types now. Entries live six seconds, so there are never more than events in that time.
 #[derive(Debug, Default)]
@@ -28,13 +29,13 @@ impl Typists {
         if !typing {
             return self.active.remove(&key).is_some();
         }
-        let expires = Timestamp(now.0 + LIFE_MS);
+        let expires = now.plus(LIFE);
         let Some(typist) = self.active.get_mut(&key) else {
             self.active.insert(key, Typist { expires, told: now });
             return true;
         };
         typist.expires = expires;
-        let is_due = now.millis_since(typist.told) >= TELL_EVERY_MS;
+        let is_due = now >= typist.told.plus(SEND_EVERY);
         if is_due {
             typist.told = now;
         }

@@ -1,4 +1,4 @@
-//! What is looked at again and again: tokens, typists, and what has arrived.
+//! Periodic checks: tokens that end or are revoked, typing that ends, wakes that have arrived.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -101,7 +101,7 @@ pub(crate) async fn note_settled(hub: &Hub, guild: &Guild) {
     }
     match guild.settle_wakes(settled.clone()).await {
         Ok(()) => hub.settled.forget(settled),
-        Err(error) => tracing::warn!(%error, "settled wakes could not be noted; trying again"),
+        Err(error) => tracing::warn!(%error, "cannot store settled wakes: will retry"),
     }
 }
 

@@ -54,7 +54,7 @@ pub fn set_wake_mapping(access: Access<'_>, mapped: &[UserId], now: Timestamp) -
             change.upserted_members.push(Member { wake_mapped, ..member.clone() });
         }
     }
-    // With new members it is told already.
+    // New members have it announced already.
     if !change.upserted_members.is_empty() && !has_new {
         change.events.push(row_updated(channel, &change, channel.members.len()));
     }

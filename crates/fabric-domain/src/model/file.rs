@@ -1,6 +1,7 @@
 //! Uploaded files, and what messages keep of them (spec/3 section 7).
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -140,7 +141,7 @@ impl fmt::Display for MediaType {
     }
 }
 
-/// What a message keeps of a file, also when the file itself has had its day.
+/// What a message keeps of a file, also after the file itself has expired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// The file.
@@ -196,7 +197,7 @@ impl File {
 pub enum FileState {
     /// Yes.
     Kept,
-    /// It had its day; the next sweep takes it.
+    /// It has expired; the next sweep removes it.
     Expired,
 }
 
@@ -252,21 +253,19 @@ impl Default for FileRules {
 }
 
 impl FileRules {
-    /// How long a file is kept that is attached to nothing, in seconds.
-    pub const LOOSE_SECONDS: u32 = 24 * 3_600;
+    /// How long a file is kept that is attached to nothing.
+    pub const LOOSE: Duration = Duration::from_hours(24);
     /// The most files of one message.
     pub const MAX_ATTACHMENTS: usize = 10;
-    const DAY_MS: i64 = 24 * 3_600 * 1_000;
 
     /// Files that are attached to nothing and were put there before this are swept.
     pub fn loose_before(&self, now: Timestamp) -> Timestamp {
-        Timestamp(now.0.saturating_sub(i64::from(Self::LOOSE_SECONDS) * 1_000))
+        now.minus(Self::LOOSE)
     }
 
     /// Files whose latest message is from before this are swept; `None`: they are kept for ever.
     pub fn attached_before(&self, now: Timestamp) -> Option<Timestamp> {
-        (self.ttl_days > 0)
-            .then(|| Timestamp(now.0.saturating_sub(i64::from(self.ttl_days).saturating_mul(Self::DAY_MS))))
+        (self.ttl_days > 0).then(|| now.minus(Duration::from_hours(24) * self.ttl_days))
     }
 
     /// Whether the file can still be read and attached.

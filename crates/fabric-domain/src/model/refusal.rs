@@ -50,7 +50,7 @@ pub enum Refusal {
     /// There is no such file, or the caller may not see it: the two are not told apart.
     #[error("no such file")]
     FileNotFound,
-    /// The file had its day; messages keep its name and size.
+    /// The file has expired; messages keep its name and size.
     #[error("the file has expired")]
     FileExpired,
     /// The file is larger than this guild takes.

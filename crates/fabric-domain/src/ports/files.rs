@@ -34,7 +34,7 @@ pub enum AddFileError {
 #[async_trait]
 pub trait FileStore: Send + Sync {
     /// Adds the row of a file whose bytes are durable, unless it would exceed the quota: of any number at once,
-    /// here or on other nodes, none slips through. A file that is there already is left alone.
+    /// here or on other nodes, the quota holds. A file that is there already is left alone.
     async fn add_file(&self, file: &File, quota: Quota) -> Result<(), AddFileError>;
 
     /// One file.
@@ -103,7 +103,7 @@ pub trait FileBytes: Send + Sync {
     /// How many bytes a complete file has; `None` when there is no such file.
     async fn size(&self, id: &FileId) -> Result<Option<u64>, BytesError>;
 
-    /// Removes a file, complete or not. One that is not there is none the less removed.
+    /// Removes a file, complete or not. Removing one that is not there succeeds.
     async fn remove(&self, id: &FileId) -> Result<(), BytesError>;
 
     /// Everything that is there, in no order, in portions of at most a thousand.

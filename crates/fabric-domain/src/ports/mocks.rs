@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 mockall::mock! {
-    /// A complete store of which every call is told beforehand how it ends.
+    /// A complete store. A test says beforehand how each call ends.
     #[derive(Debug)]
     pub Store {}
 

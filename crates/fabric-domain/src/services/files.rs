@@ -1,10 +1,11 @@
 //! Files: upload, read, attach, and the sweep that keeps rows and bytes together (spec/3 section 7).
 //!
-//! Which of the two comes first, and why, is told in `ports/files.rs`.
+//! `ports/files.rs` says which of the two comes first, and why.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -14,9 +15,8 @@ use crate::decisions::files::is_plausible;
 use crate::model::{Caller, File, FileId, FileName, FileState, MediaType, Refusal, Shelf, UserId};
 use crate::ports::{AddFileError, ByteSource, Draft};
 
-/// Bytes without a row are younger than this while their upload may still go on somewhere, in milliseconds:
-/// an hour.
-const ORPHAN_AGE_MS: i64 = 3_600 * 1_000;
+/// Bytes without a row are younger than this while their upload may still go on somewhere.
+const ORPHAN_AGE: Duration = Duration::from_hours(1);
 /// How many files one look takes.
 const PORTION: u32 = 100;
 
@@ -107,7 +107,7 @@ impl Upload {
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Files that had their day, and are gone.
+    /// Expired files that were removed.
     pub expired: usize,
     /// Bytes without a row that were removed.
     pub orphans: usize,
@@ -206,7 +206,7 @@ impl Guild {
         source.ok_or(ServiceError::Refused(Refusal::FileExpired))
     }
 
-    /// Removes files that had their day: to be called every few minutes, on any number of replicas.
+    /// Removes expired files: to be called every few minutes, on any number of replicas.
     pub async fn expire_files(&self) -> Result<Swept, ServiceError> {
         let (rules, now) = (&self.limits.files, self.ports.clock.now());
         let mut swept = Swept::default();
@@ -232,7 +232,7 @@ impl Guild {
     /// behind. To be called now and then; it looks at everything.
     pub async fn reconcile_files(&self) -> Result<Swept, ServiceError> {
         let mut swept = Swept::default();
-        let oldest = self.ports.clock.now().0.saturating_sub(ORPHAN_AGE_MS);
+        let oldest = self.now().minus(ORPHAN_AGE);
         let mut listing = self.ports.files.list().await?;
         loop {
             let portion = listing.next().await?;
@@ -243,7 +243,7 @@ impl Guild {
             // there, has its row by now, or never will.
             let candidates: Vec<FileId> = {
                 let running = self.uploads.running();
-                let is_old = portion.into_iter().filter(|stored| stored.written_at.0 < oldest);
+                let is_old = portion.into_iter().filter(|stored| stored.written_at < oldest);
                 is_old.map(|stored| stored.id).filter(|id| !running.ids.contains(id)).collect()
             };
             let known = self.ports.store.known_files(&candidates).await?;

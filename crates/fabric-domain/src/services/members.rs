@@ -33,7 +33,7 @@ impl Guild {
     }
 
     async fn member_views(&self, channel: ChannelAggregate) -> Vec<MemberView> {
-        // Names are a courtesy: without Center the list is still right.
+        // Without Center the list has no names, and is still right.
         let known = self.ports.center.members().await.unwrap_or_default();
         let mut names: HashMap<UserId, String> =
             known.into_iter().map(|user| (user.user_id, user.name)).collect();

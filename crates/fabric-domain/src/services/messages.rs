@@ -79,7 +79,7 @@ impl Guild {
             return Ok(content.to_owned());
         }
         if let Author::User(caller) = author {
-            // Who has no business here asks nothing of Center. What counts is checked again under the lock.
+            // Center is not asked on behalf of somebody who may not read the channel. The decision checks again.
             self.readable(caller, channel).await?;
         }
         let known = self.ports.center.resolve_names(&names).await.unwrap_or_default();

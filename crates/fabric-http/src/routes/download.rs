@@ -72,7 +72,7 @@ fn stream(
         match source.next().await {
             Ok(portion) => Ok(portion.map(|portion| (portion, (source, request_id)))),
             Err(error) => {
-                tracing::error!(request_id, %error, "a file could not be read to its end");
+                tracing::error!(request_id, %error, "cannot read a file to its end");
                 Err(std::io::Error::other(error))
             }
         }

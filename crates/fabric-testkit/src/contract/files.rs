@@ -106,7 +106,7 @@ pub async fn only_own_files_that_are_kept_can_be_attached(on: Opened) {
     }
     assert_eq!(code(post(&guild, "alice", &id, &[], None).await), "validation_failed");
     assert_eq!(store.file(&own.id).await.unwrap(), Some(own.clone()));
-    guild.clock.advance_seconds(i64::from(FileRules::LOOSE_SECONDS) + 1);
+    guild.clock.advance_seconds(i64::try_from(FileRules::LOOSE.as_secs()).unwrap() + 1);
     assert_eq!(code(post(&guild, "alice", &id, &[&own], None).await), "validation_failed");
 }
 
@@ -145,7 +145,7 @@ pub async fn files_expire_and_messages_keep_what_they_were(on: Opened) {
     let (loose, attached) =
         (uploaded(&guild, "alice", "loose").await, uploaded(&guild, "alice", "kept").await);
     let posted = post(&guild, "alice", &id, &[&attached], None).await.unwrap();
-    guild.clock.advance_seconds(i64::from(FileRules::LOOSE_SECONDS));
+    guild.clock.advance_seconds(i64::try_from(FileRules::LOOSE.as_secs()).unwrap());
     assert_eq!(guild.guild.expire_files().await.unwrap().expired, 0);
     guild.clock.advance_seconds(1);
     assert_eq!(code(guild.guild.file(&guild.human("alice"), &loose.id).await), "file_expired");

@@ -126,7 +126,7 @@ impl Side {
             side.guild.ids.begin_at(1_000_000);
         }
         let now = other.guild.clock.now();
-        other.guild.clock.advance_seconds(self.guild.clock.now().millis_since(now) / 1_000);
+        other.guild.clock.advance_seconds((self.guild.clock.now().0 - now.0) / 1_000);
         other
     }
 }
