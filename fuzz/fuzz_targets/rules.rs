@@ -2,7 +2,7 @@
 //! read, in today's form and in that of the first edition.
 #![no_main]
 
-use fabric_domain::model::{UserId, XType};
+use fabric_domain::model::{UserId, ChannelType};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::mention;
 use fabric_domain::rules::turn::{Input, Seat, Seed, TurnState};
@@ -12,7 +12,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = mention::parse(text);
         let _ = mention::names(text);
-        let _ = Command::intercept(XType::Discuss, text);
+        let _ = Command::intercept(ChannelType::Discuss, text);
         assert_eq!(mention::translate_names(text, |_| None), text);
     }
     // Whatever is believed of a stored state can be gone on with.

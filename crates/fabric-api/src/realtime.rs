@@ -1,6 +1,6 @@
 //! The events of a guild's sockets (spec/4).
 
-use fabric_domain::model::{ChannelId, MessageId, PresenceStatus, Seq, UserId, WakeReason, XType};
+use fabric_domain::model::{ChannelId, ChannelType, MessageId, PresenceStatus, Seq, UserId, WakeReason};
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Fields, FromFields};
@@ -54,7 +54,8 @@ pub struct MessageCreated {
     #[serde(flatten)]
     pub message: Message,
     /// Its channel's type.
-    pub x_type: Open<XType>,
+    #[serde(rename = "xType")]
+    pub channel_type: Open<ChannelType>,
     /// Whether you are woken.
     pub wakeup: bool,
     /// Why; `null` when not woken.
@@ -121,7 +122,8 @@ pub struct MembershipChanged {
     /// Whose membership.
     pub user_id: UserId,
     /// The channel's type.
-    pub x_type: Open<XType>,
+    #[serde(rename = "xType")]
+    pub channel_type: Open<ChannelType>,
     /// When.
     pub occurred_at: IsoTime,
 }

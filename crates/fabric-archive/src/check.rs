@@ -63,8 +63,8 @@ impl Checker {
         length("name", &channel.name, 100)?;
         column("lastSeq", channel.last_seq.0)?;
         column("version", channel.version)?;
-        if channel.x_type.has_turns() != turn.is_some() {
-            return Err(format!("a turn belongs to a channel of type {} or does not", channel.x_type));
+        if channel.channel_type.has_turns() != turn.is_some() {
+            return Err(format!("a turn belongs to a channel of type {} or does not", channel.channel_type));
         }
         let awaited = turn.as_ref().map(|turn| {
             let TurnRecord { state, .. } = turn;

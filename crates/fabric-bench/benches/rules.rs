@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fabric_domain::model::{Author, Caller, Member, PresenceStatus, UserId, UserKind, XType};
+use fabric_domain::model::{Author, Caller, ChannelType, Member, PresenceStatus, UserId, UserKind};
 use fabric_domain::rules::delivery::{Delivered, plan};
 use fabric_domain::rules::mention;
 use fabric_domain::rules::turn::{Input, Seed, TurnState};
@@ -51,16 +51,18 @@ fn delivery(criterion: &mut Criterion) {
         .collect();
     let author = Author::User(Caller { user_id: ids[0].clone(), kind: UserKind::Human });
     let turn = TurnState::new(ids.clone(), []);
-    for (x_type, mentions) in [(XType::General, 0), (XType::General, 10), (XType::Discuss, 0)] {
+    for (channel_type, mentions) in
+        [(ChannelType::General, 0), (ChannelType::General, 10), (ChannelType::Discuss, 0)]
+    {
         let message = Delivered {
-            x_type,
+            channel_type,
             author: &author,
             mentions: &ids[1..=mentions],
-            turn: x_type.has_turns().then_some(&turn),
+            turn: channel_type.has_turns().then_some(&turn),
             is_ack: false,
             admin: None,
         };
-        let name = format!("delivery plan/{x_type}, {mentions} mentions, 1,000 members");
+        let name = format!("delivery plan/{channel_type}, {mentions} mentions, 1,000 members");
         criterion.bench_function(&name, |bencher| bencher.iter(|| plan(black_box(&message), &members)));
     }
 }

@@ -13,8 +13,8 @@ use fabric_api::realtime::NAMESPACE;
 use fabric_client::GuildClient;
 use fabric_domain::decisions::{CreateChannel, Limits, Post};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, GuildId, GuildMember, PostOutcome, SettingsPatch, Timestamp, UserId, UserKind,
-    XType,
+    Author, Caller, ChannelId, ChannelType, GuildId, GuildMember, PostOutcome, SettingsPatch, Timestamp,
+    UserId, UserKind,
 };
 use fabric_domain::ports::{CenterError, Clock, Identity, IdentityCenter, Store};
 use fabric_domain::services::{Guild, Ports};
@@ -175,14 +175,14 @@ impl World {
     }
 
     /// A channel of these users; the first one creates it.
-    pub async fn channel(&self, x_type: XType, users: &[String]) -> Outcome<ChannelId> {
-        self.channel_with(x_type, users, SettingsPatch::default()).await
+    pub async fn channel(&self, channel_type: ChannelType, users: &[String]) -> Outcome<ChannelId> {
+        self.channel_with(channel_type, users, SettingsPatch::default()).await
     }
 
     /// A channel with settings of its own.
     pub async fn channel_with(
         &self,
-        x_type: XType,
+        channel_type: ChannelType,
         users: &[String],
         settings: SettingsPatch,
     ) -> Outcome<ChannelId> {
@@ -190,7 +190,7 @@ impl World {
         let new = CreateChannel {
             members: others.iter().map(|user| user.as_str().into()).collect(),
             settings,
-            ..CreateChannel::new("bench", x_type)
+            ..CreateChannel::new("bench", channel_type)
         };
         let made = self.guild.create_channel(&caller(creator), new).await;
         made.map(|summary| summary.channel.id).map_err(|error| format!("create a channel: {error}"))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fabric_api::guild::{ChannelRow, Message, TurnView};
 use fabric_api::realtime::{MembershipChanged, MessageDeleted, PresenceChanged, event};
 use fabric_domain::decisions::{Commit, Event};
-use fabric_domain::model::{self, ChannelId, DeliveryPlan, Presence, Timestamp, UserId, XType};
+use fabric_domain::model::{self, ChannelId, ChannelType, DeliveryPlan, Presence, Timestamp, UserId};
 
 use crate::frames::{Frame, MessageFrames, encode};
 use crate::metrics::{self, Metrics};
@@ -44,8 +44,8 @@ impl Audience {
 
     fn deliver_event(&self, channel: &ChannelId, event: Event) {
         match event {
-            Event::MessageCreated { message, x_type, plan } => {
-                self.deliver_message(channel, message, x_type, &plan);
+            Event::MessageCreated { message, channel_type, plan } => {
+                self.deliver_message(channel, message, channel_type, &plan);
             }
             Event::MessageUpdated(message) => {
                 self.tell_room(channel, encode(event::MESSAGE_UPDATED, &Message::from(message)));
@@ -60,15 +60,17 @@ impl Audience {
             Event::TurnUpdated(turn) => {
                 self.tell_room(channel, encode(event::TURN_UPDATED, &TurnView::new(channel.clone(), &turn)));
             }
-            Event::MemberJoined { user, x_type, at } => self.member_joined(channel, &user, x_type, at),
-            Event::MemberLeft { user, x_type, at, may_read } => {
+            Event::MemberJoined { user, channel_type, at } => {
+                self.member_joined(channel, &user, channel_type, at)
+            }
+            Event::MemberLeft { user, channel_type, at, may_read } => {
                 if !may_read {
                     let out = self.rooms.with(channel, |room| room.remove_user(&user));
                     for session in out {
                         session.exit(channel);
                     }
                 }
-                let left = membership(event::CHANNEL_LEFT, channel, &user, x_type, at);
+                let left = membership(event::CHANNEL_LEFT, channel, &user, channel_type, at);
                 self.tell(&self.sessions.of(&user), left.as_ref());
             }
         }
@@ -79,11 +81,11 @@ impl Audience {
         &self,
         channel: &ChannelId,
         message: model::Message,
-        x_type: XType,
+        channel_type: ChannelType,
         plan: &DeliveryPlan,
     ) {
         let seq = message.seq;
-        let mut frames = MessageFrames::new(message, x_type, plan);
+        let mut frames = MessageFrames::new(message, channel_type, plan);
         let mut reached = HashSet::new();
         let delivered = self.rooms.with(channel, |room| {
             room.deliver(
@@ -106,7 +108,7 @@ impl Audience {
     }
 
     /// In the room before anybody can post after this commit: a new member misses nothing.
-    fn member_joined(&self, channel: &ChannelId, user: &UserId, x_type: XType, at: Timestamp) {
+    fn member_joined(&self, channel: &ChannelId, user: &UserId, channel_type: ChannelType, at: Timestamp) {
         let sessions = self.sessions.of(user);
         self.rooms.with(channel, |room| {
             for session in &sessions {
@@ -115,7 +117,7 @@ impl Audience {
                 }
             }
         });
-        let joined = membership(event::CHANNEL_JOINED, channel, user, x_type, at);
+        let joined = membership(event::CHANNEL_JOINED, channel, user, channel_type, at);
         self.tell(&sessions, joined.as_ref());
     }
 
@@ -168,13 +170,13 @@ fn membership(
     name: &'static str,
     channel: &ChannelId,
     user: &UserId,
-    x_type: XType,
+    channel_type: ChannelType,
     at: Timestamp,
 ) -> Option<Frame> {
     let change = MembershipChanged {
         channel_id: channel.clone(),
         user_id: user.clone(),
-        x_type: x_type.into(),
+        channel_type: channel_type.into(),
         occurred_at: at.into(),
     };
     encode(name, &change)

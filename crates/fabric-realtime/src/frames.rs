@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actix_socketio::Outgoing;
 use fabric_api::guild;
 use fabric_api::realtime::{MessageCreated, NAMESPACE, Wake, event};
-use fabric_domain::model::{ChannelId, Delivery, DeliveryPlan, Message, Seq, UserId, WakeReason, XType};
+use fabric_domain::model::{
+    ChannelId, ChannelType, Delivery, DeliveryPlan, Message, Seq, UserId, WakeReason,
+};
 use serde::Serialize;
 
 /// Where a message stands, and whether this version of it wakes.
@@ -81,17 +83,17 @@ fn encode_at(name: &'static str, payload: &impl Serialize, place: Option<Place>)
 /// One `message.created`, in as many versions as recipients need.
 pub(crate) struct MessageFrames<'a> {
     wire: guild::Message,
-    x_type: XType,
+    channel_type: ChannelType,
     plan: &'a DeliveryPlan,
     by_user: HashMap<&'a UserId, Delivery>,
     encoded: Vec<(Delivery, Option<Frame>)>,
 }
 
 impl<'a> MessageFrames<'a> {
-    pub(crate) fn new(message: Message, x_type: XType, plan: &'a DeliveryPlan) -> Self {
+    pub(crate) fn new(message: Message, channel_type: ChannelType, plan: &'a DeliveryPlan) -> Self {
         Self {
             wire: message.into(),
-            x_type,
+            channel_type,
             plan,
             by_user: plan.recipients.iter().map(|(user, delivery)| (user, *delivery)).collect(),
             encoded: Vec::new(),
@@ -124,14 +126,19 @@ impl<'a> MessageFrames<'a> {
             Delivery::Observe => None,
             Delivery::Skip => return None,
         };
-        created(&self.wire, self.x_type, wake)
+        created(&self.wire, self.channel_type, wake)
     }
 }
 
 /// `message.created` for one kind of recipient.
-pub(crate) fn created(message: &guild::Message, x_type: XType, wake: Option<Wake>) -> Option<Frame> {
+pub(crate) fn created(
+    message: &guild::Message,
+    channel_type: ChannelType,
+    wake: Option<Wake>,
+) -> Option<Frame> {
     let wakes = wake.is_some();
-    let payload = MessageCreated { message: message.clone(), x_type: x_type.into(), wakeup: wakes, wake };
+    let payload =
+        MessageCreated { message: message.clone(), channel_type: channel_type.into(), wakeup: wakes, wake };
     let place = Place { channel: message.channel_id.clone(), seq: message.seq, wakes };
     encode_at(event::MESSAGE_CREATED, &payload, Some(place))
 }

@@ -97,7 +97,7 @@ impl Gateway {
                 if wake.is_none() && message.seq < *first_missed {
                     continue;
                 }
-                if let Some(event) = created(&Message::from(message), aggregate.channel.x_type, wake) {
+                if let Some(event) = created(&Message::from(message), aggregate.channel.channel_type, wake) {
                     pace.send(session, &event).await;
                 }
             }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use fabric_domain::decisions::{ChannelSummary, CreateChannel, Post};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, Message, PostOutcome, Seq, SettingsPatch, UserId, XType,
+    Author, Caller, ChannelId, ChannelType, Message, PostOutcome, Seq, SettingsPatch, UserId,
 };
 use fabric_domain::ports::{SeqRange, Store};
 use fabric_domain::services::{RequestKey, ServiceError};
@@ -125,17 +125,22 @@ impl Opened {
 }
 
 /// A private channel of alice with bob and carol.
-async fn channel(guild: &TestGuild, x_type: XType) -> ChannelId {
+async fn channel(guild: &TestGuild, channel_type: ChannelType) -> ChannelId {
     let alice = guild.human("alice");
-    created(guild, &alice, x_type, &["bob", "carol"]).await.channel.id
+    created(guild, &alice, channel_type, &["bob", "carol"]).await.channel.id
 }
 
-async fn created(guild: &TestGuild, creator: &Caller, x_type: XType, members: &[&str]) -> ChannelSummary {
+async fn created(
+    guild: &TestGuild,
+    creator: &Caller,
+    channel_type: ChannelType,
+    members: &[&str],
+) -> ChannelSummary {
     let new = CreateChannel {
         members: members.iter().map(|id| UserId::new(*id)).collect(),
         purpose: Some("to\tthe letter".to_owned()),
         settings: SettingsPatch { autonomy_budget: Some(7), ..SettingsPatch::default() },
-        ..CreateChannel::new("Raum für  Ideen 🧵 ", x_type)
+        ..CreateChannel::new("Raum für  Ideen 🧵 ", channel_type)
     };
     guild.guild.create_channel(creator, new).await.unwrap()
 }

@@ -2,8 +2,8 @@
 
 use fabric_domain::decisions::{ChannelSummary, TurnRecord};
 use fabric_domain::model::{
-    AgentMentions, Channel, ChannelId, ChannelSettings, GuildId, PresenceStatus, Seq, SettingsPatch, UserId,
-    XType,
+    AgentMentions, Channel, ChannelId, ChannelSettings, ChannelType, GuildId, PresenceStatus, Seq,
+    SettingsPatch, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub const NAME_MAX_CHARS: usize = 100;
 pub const PURPOSE_MAX_CHARS: usize = 2_000;
 /// The largest time-out: 30 days, in seconds.
 const MAX_SECONDS: u64 = 30 * 24 * 3_600;
-const X_TYPES: &str = "general, work, report, discuss, triage, custom, dm, announce";
+const CHANNEL_TYPES: &str = "general, work, report, discuss, triage, custom, dm, announce";
 
 /// A channel as a list shows it to one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,8 @@ pub struct ChannelRow {
     /// Display name.
     pub name: String,
     /// Decides who is woken.
-    pub x_type: Open<XType>,
+    #[serde(rename = "xType")]
+    pub channel_type: Open<ChannelType>,
     /// `dm` for direct messages, `text` for everything else.
     pub kind: String,
     /// What the channel is for.
@@ -110,8 +111,8 @@ impl ChannelRow {
             id: channel.id,
             guild_id: channel.guild_id,
             name: channel.name,
-            x_type: channel.x_type.into(),
-            kind: if channel.x_type == XType::Dm { "dm" } else { "text" }.to_owned(),
+            channel_type: channel.channel_type.into(),
+            kind: if channel.channel_type == ChannelType::Dm { "dm" } else { "text" }.to_owned(),
             purpose: channel.purpose,
             is_public: channel.is_public,
             closed: channel.closed,
@@ -147,7 +148,8 @@ pub struct CreateChannel {
     /// 1 to [`NAME_MAX_CHARS`] characters.
     pub name: String,
     /// Its type.
-    pub x_type: XType,
+    #[serde(rename = "xType")]
+    pub channel_type: ChannelType,
     /// Whether any guild user may read, write and join. A `dm` never is.
     pub is_public: bool,
     /// Members besides the creator, in speaking order.
@@ -168,11 +170,16 @@ pub struct CreateChannel {
 
 impl CreateChannel {
     /// A private channel with these members.
-    pub fn new(guild_id: GuildId, name: impl Into<String>, x_type: XType, members: Vec<UserId>) -> Self {
+    pub fn new(
+        guild_id: GuildId,
+        name: impl Into<String>,
+        channel_type: ChannelType,
+        members: Vec<UserId>,
+    ) -> Self {
         Self {
             guild_id,
             name: name.into(),
-            x_type,
+            channel_type,
             is_public: false,
             member_user_ids: members,
             on_duty: None,
@@ -189,7 +196,7 @@ impl FromFields for CreateChannel {
         // Every field is read before any may end the reading: all bad ones are to be listed.
         let guild_id = fields.required_text("guildId", UserId::MAX_CHARS);
         let name = fields.required_text("name", NAME_MAX_CHARS);
-        let x_type = fields.required_name::<XType>("xType", X_TYPES);
+        let channel_type = fields.required_name::<ChannelType>("xType", CHANNEL_TYPES);
         let is_public = fields.flag("isPublic").unwrap_or_default();
         let member_user_ids = fields.users("memberUserIds").unwrap_or_default();
         let on_duty = fields.user("onDuty");
@@ -198,23 +205,23 @@ impl FromFields for CreateChannel {
         let purpose =
             fields.text_up_to("purpose", PURPOSE_MAX_CHARS).filter(|purpose| !purpose.trim().is_empty());
         let settings = fields.object("settings", read_settings).unwrap_or_default();
-        let (guild_id, name, x_type) = (guild_id?.into(), name?, x_type?);
-        if x_type == XType::Dm && is_public {
+        let (guild_id, name, channel_type) = (guild_id?.into(), name?, channel_type?);
+        if channel_type == ChannelType::Dm && is_public {
             fields.complain("isPublic", "a dm is never public");
         }
-        if x_type != XType::Triage && on_duty.is_some() {
+        if channel_type != ChannelType::Triage && on_duty.is_some() {
             fields.complain("onDuty", "only triage channels have somebody on duty");
         }
-        if x_type != XType::Custom && !listeners.is_empty() {
+        if channel_type != ChannelType::Custom && !listeners.is_empty() {
             fields.complain("listeners", "only custom channels have listeners");
         }
-        if !x_type.has_turns() && !bypass_user_ids.is_empty() {
+        if !channel_type.has_turns() && !bypass_user_ids.is_empty() {
             fields.complain("bypassUserIds", "only discuss and work channels have a bypass");
         }
         Some(Self {
             guild_id,
             name,
-            x_type,
+            channel_type,
             is_public,
             member_user_ids,
             on_duty,

@@ -2,7 +2,7 @@
 
 use fabric_domain::decisions::TurnRecord;
 use fabric_domain::model::{
-    AgentMentions, Channel, ChannelId, ChannelSettings, GuildId, Seq, Timestamp, UserId, XType,
+    AgentMentions, Channel, ChannelId, ChannelSettings, ChannelType, GuildId, Seq, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,8 @@ pub(crate) struct ChannelLine {
     pub(crate) id: ChannelId,
     guild_id: GuildId,
     name: String,
-    x_type: XType,
+    #[serde(rename = "xType")]
+    channel_type: ChannelType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     purpose: Option<String>,
     is_public: bool,
@@ -46,7 +47,7 @@ impl ChannelLine {
             id,
             guild_id,
             name,
-            x_type,
+            channel_type,
             purpose,
             is_public,
             closed,
@@ -66,7 +67,7 @@ impl ChannelLine {
             id,
             guild_id,
             name,
-            x_type,
+            channel_type,
             purpose,
             is_public,
             closed,
@@ -88,7 +89,7 @@ impl ChannelLine {
             id: self.id,
             guild_id: self.guild_id,
             name: self.name,
-            x_type: self.x_type,
+            channel_type: self.channel_type,
             purpose: self.purpose,
             is_public: self.is_public,
             closed: self.closed,

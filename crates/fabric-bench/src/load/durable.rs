@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 use tokio::task::JoinSet;
 
 use super::number;
@@ -30,7 +30,7 @@ async fn play(world: &World, channels: usize, writers: usize, time: Duration) ->
     }
     let mut all = Vec::new();
     for _ in 0..channels {
-        all.push(world.channel(XType::General, &users).await?);
+        all.push(world.channel(ChannelType::General, &users).await?);
     }
     let began = Instant::now();
     let mut tasks = JoinSet::new();

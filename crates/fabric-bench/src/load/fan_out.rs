@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fabric_domain::model::{ChannelId, XType};
+use fabric_domain::model::{ChannelId, ChannelType};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::{Builder, Handle};
 
@@ -50,7 +50,7 @@ async fn play(world: &World, sockets: usize, posts: usize) -> Outcome<Row> {
     for user in &users {
         world.user(user);
     }
-    let channel = world.channel(XType::Announce, &users).await?;
+    let channel = world.channel(ChannelType::Announce, &users).await?;
     let tally = Arc::new(Tally::default());
     let joining = users.iter().map(|user| {
         let (channel, tally) = (&channel, &tally);

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::Args;
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 use tokio::runtime::Builder;
 
 use super::number;
@@ -65,7 +65,7 @@ pub(super) fn measure(program: &Path, sockets: usize) -> Outcome<Memory> {
     for user in &users {
         world.user(user);
     }
-    let channel = world.runtime().block_on(world.channel(XType::Announce, &users))?;
+    let channel = world.runtime().block_on(world.channel(ChannelType::Announce, &users))?;
     let before = process::resident().ok_or("this system does not tell its memory")?;
     let mut child = Command::new(program)
         .args(["idle", "--address", &world.address().to_string(), "--channel", channel.as_str()])

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use fabric_archive::{BulkError, BulkWriter, Record};
 use fabric_domain::model::{
-    Channel, ChannelId, ChannelSettings, GuildId, Message, MessageId, Seq, Timestamp, UserId, XType,
+    Channel, ChannelId, ChannelSettings, ChannelType, GuildId, Message, MessageId, Seq, Timestamp, UserId,
 };
 use fabric_store_seaorm::bulk::SqlBulkWriter;
 
@@ -160,7 +160,7 @@ fn channel(id: &ChannelId, number: usize, last_seq: u64) -> Channel {
         id: id.clone(),
         guild_id: guild(),
         name: format!("channel {number}"),
-        x_type: XType::Report,
+        channel_type: ChannelType::Report,
         purpose: None,
         is_public: number.is_multiple_of(3),
         closed: false,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fabric_domain::model::{ChannelId, XType};
+use fabric_domain::model::{ChannelId, ChannelType};
 use futures_util::future::try_join_all;
 
 use super::{Counts, Stage};
@@ -16,9 +16,9 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let users = stage.users("u", stage.pick(50, 5));
     stage.world.user("host");
     let everybody: Vec<_> = ["host".to_owned()].into_iter().chain(users.iter().cloned()).collect();
-    let chat = stage.world.channel(XType::Announce, &everybody).await?;
+    let chat = stage.world.channel(ChannelType::Announce, &everybody).await?;
     // The first user speaks first.
-    let talk = stage.world.channel(XType::Discuss, &everybody).await?;
+    let talk = stage.world.channel(ChannelType::Discuss, &everybody).await?;
     let mut before = Vec::new();
     for user in &users {
         let peer = Peer::connect(&stage.world, user).await?;
@@ -77,7 +77,7 @@ async fn all_told(stage: &Stage, channels: &[ChannelId]) -> Outcome {
 /// The channel `chat`, with so many messages of so many bytes, as a socket sees it that joins with
 /// `sinceSeq` 0.
 async fn replay(stage: &Stage, messages: u64, bytes: usize) -> Outcome {
-    let chat: ChannelId = stage.world.channel(XType::Announce, &["host".into(), "ann".into()]).await?;
+    let chat: ChannelId = stage.world.channel(ChannelType::Announce, &["host".into(), "ann".into()]).await?;
     let text = "x".repeat(bytes);
     for _ in 0..messages {
         stage.world.post("host", &chat, text.clone()).await?;
@@ -110,7 +110,7 @@ pub(super) async fn many(stage: &mut Stage) -> Outcome<Counts> {
     stage.world.user("ann");
     let mut all = Vec::new();
     for _ in 0..channels {
-        let channel = stage.world.channel(XType::Announce, &["host".into(), "ann".into()]).await?;
+        let channel = stage.world.channel(ChannelType::Announce, &["host".into(), "ann".into()]).await?;
         for _ in 0..missed {
             stage.world.post("host", &channel, "missed").await?;
         }

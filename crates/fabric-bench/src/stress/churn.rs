@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_socketio::Config as SocketConfig;
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 use futures_util::future::try_join_all;
 
 use super::growth::steady;
@@ -27,7 +27,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let users = stage.users("u", sockets);
     let ways = [Cut::Goodbye, Cut::Silent, Cut::Reset];
     let (mut samples, mut last) = (Vec::new(), 0);
-    let channel = stage.world.channel(XType::General, &users).await?;
+    let channel = stage.world.channel(ChannelType::General, &users).await?;
     for repeat in 0..repeats {
         let peers = connect_all(stage.world.address(), users.iter().cloned(), Options::default()).await?;
         join_all(&peers, &channel).await?;

@@ -1,6 +1,6 @@
 //! One channel, many sockets.
 
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 use futures_util::future::try_join_all;
 
 use super::{Counts, Stage};
@@ -11,7 +11,7 @@ use crate::{Outcome, ensure};
 pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let (sockets, posts) = (stage.pick(1_000, 100), stage.pick(50, 10));
     let users = stage.users("u", sockets);
-    let channel = stage.world.channel(XType::General, &users).await?;
+    let channel = stage.world.channel(ChannelType::General, &users).await?;
     let peers = connect_all(stage.world.address(), users.iter().cloned(), Options::default()).await?;
     ensure!(stage.world.socket_count() == sockets, "{} sockets", stage.world.socket_count());
     join_all(&peers, &channel).await?;

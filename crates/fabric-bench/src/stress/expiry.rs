@@ -2,7 +2,7 @@
 
 use fabric_client::model::Seq;
 use fabric_client::{CloseReason, Event, Events, Realtime};
-use fabric_domain::model::{ChannelId, XType};
+use fabric_domain::model::{ChannelId, ChannelType};
 use tokio::time::timeout;
 
 use super::{Counts, Stage};
@@ -57,7 +57,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let names = stage.users("u", count);
     stage.world.user("poster");
     let everybody: Vec<_> = ["poster".to_owned()].into_iter().chain(names.iter().cloned()).collect();
-    let channel = stage.world.channel(XType::Announce, &everybody).await?;
+    let channel = stage.world.channel(ChannelType::Announce, &everybody).await?;
     let mut clients = Vec::new();
     for name in &names {
         clients.push(Client::enter(&stage.world, name, &channel, 0).await?);

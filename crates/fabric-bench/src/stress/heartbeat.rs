@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_socketio::Config as SocketConfig;
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 
 use super::{Counts, Stage};
 use crate::client::{Options, connect_all, join_all, run_of};
@@ -26,7 +26,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let users = stage.users("u", stage.pick(200, 30));
     let mute = stage.users("mute", 5);
     let everybody: Vec<_> = users.iter().chain(&mute).cloned().collect();
-    let channel = stage.world.channel(XType::Announce, &everybody).await?;
+    let channel = stage.world.channel(ChannelType::Announce, &everybody).await?;
     let others = connect_all(stage.world.address(), users.iter().cloned(), Options::default()).await?;
     join_all(&others, &channel).await?;
     stage.logs.take();

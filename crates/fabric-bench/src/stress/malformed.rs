@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use actix_socketio::Config as SocketConfig;
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -35,7 +35,7 @@ type Kind = (&'static str, Phase, Vec<u8>);
 pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let users = stage.users("u", stage.pick(100, 10));
     stage.world.user("mallory");
-    let channel = stage.world.channel(XType::Announce, &users).await?;
+    let channel = stage.world.channel(ChannelType::Announce, &users).await?;
     let others = connect_all(stage.world.address(), users.iter().cloned(), Options::default()).await?;
     join_all(&others, &channel).await?;
     let mut kinds: Vec<Kind> = engine().chain(socket()).chain(frames()).collect();

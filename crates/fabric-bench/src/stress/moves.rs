@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use actix_socketio::Config as SocketConfig;
-use fabric_domain::model::{ChannelId, XType};
+use fabric_domain::model::{ChannelId, ChannelType};
 use futures_util::future::try_join_all;
 
 use super::{Counts, Stage};
@@ -37,7 +37,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let users = stage.users("u", stage.pick(40, 10));
     let authors = stage.users("w", posters);
     let everybody: Vec<_> = authors.iter().chain(&users).cloned().collect();
-    let channel = stage.world.channel(XType::General, &everybody).await?;
+    let channel = stage.world.channel(ChannelType::General, &everybody).await?;
     let peers = connect_all(stage.world.address(), users.iter().cloned(), Options::default()).await?;
     let is_over = Cell::new(false);
     let jumping = peers.iter().map(|peer| {
@@ -127,7 +127,7 @@ fn check_stays(who: &str, seqs: &[u64], stays: &[Stay]) -> Outcome {
 pub(super) async fn members(stage: &mut Stage) -> Outcome<Counts> {
     let (guests, steps) = (stage.users("g", stage.pick(30, 8)), stage.pick(600, 150));
     stage.world.user("host");
-    let channel = stage.world.channel(XType::General, &["host".to_owned()]).await?;
+    let channel = stage.world.channel(ChannelType::General, &["host".to_owned()]).await?;
     // Two sockets each.
     let sockets = guests.iter().chain(&guests).cloned();
     let peers = connect_all(stage.world.address(), sockets, Options::default()).await?;

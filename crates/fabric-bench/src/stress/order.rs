@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use fabric_client::api::guild::{PostAnswer, PostMessage};
 use fabric_client::{Event, Events, Realtime};
-use fabric_domain::model::{ChannelId, Seq, XType};
+use fabric_domain::model::{ChannelId, ChannelType, Seq};
 use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
@@ -26,7 +26,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let everybody: Vec<_> = writers.iter().chain(&readers).cloned().collect();
     let mut channels = Vec::new();
     for _ in 0..channel_count {
-        channels.push(stage.world.channel(XType::General, &everybody).await?);
+        channels.push(stage.world.channel(ChannelType::General, &everybody).await?);
     }
     let peers = connect_all(stage.world.address(), readers.iter().cloned(), Options::default()).await?;
     for channel in &channels {

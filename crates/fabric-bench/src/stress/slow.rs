@@ -1,6 +1,6 @@
 //! One client stops reading.
 
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 use futures_util::future::try_join_all;
 
 use super::{Counts, Stage};
@@ -19,8 +19,8 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let witnesses = stage.users("w", 3);
     let slow = stage.users("slow", 1);
     let with_slow = |users: &[String]| users.iter().chain(&slow).cloned().collect::<Vec<_>>();
-    let small = stage.world.channel(XType::Announce, &with_slow(&town)).await?;
-    let bulk = stage.world.channel(XType::Announce, &with_slow(&witnesses)).await?;
+    let small = stage.world.channel(ChannelType::Announce, &with_slow(&town)).await?;
+    let bulk = stage.world.channel(ChannelType::Announce, &with_slow(&witnesses)).await?;
     let others = connect_all(stage.world.address(), town.iter().cloned(), Options::default()).await?;
     join_all(&others, &small).await?;
     let witnessing =

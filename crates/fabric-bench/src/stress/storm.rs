@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fabric_domain::model::{ChannelId, XType};
+use fabric_domain::model::{ChannelId, ChannelType};
 use futures_util::future::join_all as all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -17,7 +17,7 @@ use crate::{Outcome, ensure};
 pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let (sockets, stay) = (stage.pick(500, 60), 10);
     let users = stage.users("u", sockets + stay);
-    let channel = stage.world.channel(XType::Announce, &users).await?;
+    let channel = stage.world.channel(ChannelType::Announce, &users).await?;
     let mut peers = connect_all(stage.world.address(), users.iter().cloned(), Options::default()).await?;
     join_all(&peers, &channel).await?;
     let staying = peers.split_off(sockets);

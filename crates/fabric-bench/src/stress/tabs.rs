@@ -2,7 +2,7 @@
 
 use fabric_client::model::Seq;
 use fabric_client::{Event, Events, Realtime};
-use fabric_domain::model::{ChannelId, XType};
+use fabric_domain::model::{ChannelId, ChannelType};
 use futures_util::future::{join_all as all, try_join_all};
 use tokio::time::timeout;
 
@@ -54,7 +54,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
     let (count, posts) = (stage.pick(20, 5), stage.pick(30, 10));
     stage.world.user("ann");
     let observer = observer(stage).await?;
-    let channel = stage.world.channel(XType::General, &["ann".into(), "observer".into()]).await?;
+    let channel = stage.world.channel(ChannelType::General, &["ann".into(), "observer".into()]).await?;
     let mut tabs = Vec::new();
     for _ in 0..count {
         tabs.push(Tab::open(&stage.world, &channel).await?);

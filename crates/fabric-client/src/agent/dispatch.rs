@@ -178,7 +178,7 @@ impl<A: Agent> Lane<A> {
     async fn pass(&self, wake: &MessageCreated, reason: Option<&str>, until: Instant) -> Result<(), Error> {
         // Also in a type of channel that came after this version, where the wake names a turn.
         let is_turn = wake.wake.as_ref().is_some_and(|wake| wake.turn.is_some());
-        if !is_turn && !wake.x_type.known().is_some_and(|known| known.has_turns()) {
+        if !is_turn && !wake.channel_type.known().is_some_and(|known| known.has_turns()) {
             return Ok(());
         }
         let key = format!("pass-{}", wake.message.id);

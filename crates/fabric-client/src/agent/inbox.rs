@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use fabric_api::realtime::MessageCreated;
 
-use crate::model::{MessageId, UserId, XType};
+use crate::model::{ChannelType, MessageId, UserId};
 
 /// So many ids are remembered.
 const REMEMBERED: usize = 10_000;
@@ -31,7 +31,7 @@ impl Inbox {
         if created.message.author_user_id == *me {
             return Verdict::Drop;
         }
-        let wakes = created.wakeup || created.x_type == XType::Dm;
+        let wakes = created.wakeup || created.channel_type == ChannelType::Dm;
         match self.seen.get_mut(&created.message.id) {
             // A wake that is still owed comes again when the socket joins, perhaps after the same
             // message was replayed as mere history: only a second *wake* is a duplicate.
@@ -65,11 +65,16 @@ pub(super) mod tests {
     use super::*;
 
     /// A message of `author`; `wakeup` as given.
-    pub(in crate::agent) fn message(id: &str, author: &str, x_type: &str, wakeup: bool) -> MessageCreated {
+    pub(in crate::agent) fn message(
+        id: &str,
+        author: &str,
+        channel_type: &str,
+        wakeup: bool,
+    ) -> MessageCreated {
         serde_json::from_value(serde_json::json!({
             "id": id, "channelId": "c", "guildId": "g", "seq": 1, "authorUserId": author, "content": "hi",
             "mentions": [], "attachments": [], "replyTo": null, "createdAt": "2026-01-01T00:00:00.000Z",
-            "editedAt": null, "deletedAt": null, "ack": null, "xType": x_type, "wakeup": wakeup, "wake": null
+            "editedAt": null, "deletedAt": null, "ack": null, "xType": channel_type, "wakeup": wakeup, "wake": null
         }))
         .unwrap()
     }
@@ -77,15 +82,19 @@ pub(super) mod tests {
     #[test]
     fn wakes_are_dispatched_and_everything_else_is_recorded() {
         let (mut inbox, me) = (Inbox::default(), UserId::new("me"));
-        for (x_type, wakeup, verdict) in [
+        for (channel_type, wakeup, verdict) in [
             ("general", true, Verdict::Dispatch),
             ("general", false, Verdict::Record),
             ("discuss", false, Verdict::Record),
             ("dm", false, Verdict::Dispatch),
         ] {
-            let id = format!("{x_type}{wakeup}");
-            assert_eq!(inbox.judge(&me, &message(&id, "you", x_type, wakeup)), verdict, "{id}");
-            assert_eq!(inbox.judge(&me, &message(&id, "you", x_type, wakeup)), Verdict::Drop, "{id} again");
+            let id = format!("{channel_type}{wakeup}");
+            assert_eq!(inbox.judge(&me, &message(&id, "you", channel_type, wakeup)), verdict, "{id}");
+            assert_eq!(
+                inbox.judge(&me, &message(&id, "you", channel_type, wakeup)),
+                Verdict::Drop,
+                "{id} again"
+            );
         }
     }
 

@@ -228,9 +228,9 @@ pub(crate) fn message(channel: &str, seq: u64, author: &str, content: &str) -> V
     })
 }
 
-pub(crate) fn created(channel: &str, seq: u64, author: &str, x_type: &str, wakeup: bool) -> Value {
+pub(crate) fn created(channel: &str, seq: u64, author: &str, channel_type: &str, wakeup: bool) -> Value {
     let mut created = message(channel, seq, author, &format!("{seq}"));
-    created["xType"] = x_type.into();
+    created["xType"] = channel_type.into();
     created["wakeup"] = wakeup.into();
     created["wake"] = if wakeup { json!({"reason": "turn", "hop": 0}) } else { Value::Null };
     created

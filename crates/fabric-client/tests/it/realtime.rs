@@ -166,7 +166,7 @@ async fn events_from_the_future_are_read_as_far_as_they_are_known() {
     server.send(format!(r#"42/realtime,["message.created",{future},"an argument more",7]"#)).await;
     let Event::MessageCreated(created) = events.recv().await.unwrap() else { panic!() };
     assert!(created.wakeup);
-    assert_eq!(created.x_type, Open::Other("salon".into()));
+    assert_eq!(created.channel_type, Open::Other("salon".into()));
     assert_eq!(created.wake.unwrap().reason, Open::Other("full_moon".into()));
     assert_eq!(created.message.ack.unwrap().command, Open::Other("/sing".into()));
 

@@ -4,7 +4,7 @@
 //! with its own code.
 
 use super::ChannelAggregate;
-use crate::model::{Refusal, UserId, XType};
+use crate::model::{ChannelType, Refusal, UserId};
 
 /// A user who asks for something of one channel.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ impl Access<'_> {
     /// Refuses who may not read: participants may, and the admin where it is a `triage`.
     pub fn require_reader(self) -> Result<(), Refusal> {
         let may = self.channel.is_participant(self.user)
-            || (self.is_admin() && self.channel.channel.x_type == XType::Triage);
+            || (self.is_admin() && self.channel.channel.channel_type == ChannelType::Triage);
         if may { Ok(()) } else { Err(Refusal::ChannelNotFound) }
     }
 

@@ -10,7 +10,7 @@ pub struct ChannelAggregate {
     pub channel: Channel,
     /// All members, in the order in which they came.
     pub members: Vec<Member>,
-    /// Present exactly when [`XType::has_turns`](crate::model::XType::has_turns).
+    /// Present exactly when [`ChannelType::has_turns`](crate::model::ChannelType::has_turns).
     pub turn: Option<TurnRecord>,
     /// The message that the write is about (edit, delete, reply), where it is one of this channel.
     pub message: Option<Message>,

@@ -2,8 +2,8 @@
 
 use super::TurnRecord;
 use crate::model::{
-    Channel, ChannelId, DeliveryPlan, Member, Message, PendingWake, PostOutcome, Revision, Timestamp, UserId,
-    XType,
+    Channel, ChannelId, ChannelType, DeliveryPlan, Member, Message, PendingWake, PostOutcome, Revision,
+    Timestamp, UserId,
 };
 
 /// What a decision wants written, in one transaction. The default writes nothing.
@@ -65,7 +65,7 @@ pub enum Event {
         /// The message.
         message: Message,
         /// Its channel's type.
-        x_type: XType,
+        channel_type: ChannelType,
         /// Who is woken, who observes, who gets nothing.
         plan: DeliveryPlan,
     },
@@ -85,7 +85,7 @@ pub enum Event {
         /// Who.
         user: UserId,
         /// The channel's type.
-        x_type: XType,
+        channel_type: ChannelType,
         /// When.
         at: Timestamp,
     },
@@ -94,7 +94,7 @@ pub enum Event {
         /// Who.
         user: UserId,
         /// The channel's type.
-        x_type: XType,
+        channel_type: ChannelType,
         /// When.
         at: Timestamp,
         /// Whether they may still read: leaving a public channel takes the membership, not the view.

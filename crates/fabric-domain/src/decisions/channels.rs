@@ -2,8 +2,8 @@
 
 use super::{Access, Change, ChannelAggregate, ChannelSummary, Event, NewChannel, TurnRecord};
 use crate::model::{
-    Channel, ChannelId, ChannelSettings, GuildId, Member, PresenceStatus, Refusal, Seq, SettingsPatch,
-    Timestamp, UserId, XType,
+    Channel, ChannelId, ChannelSettings, ChannelType, GuildId, Member, PresenceStatus, Refusal, Seq,
+    SettingsPatch, Timestamp, UserId,
 };
 use crate::rules::turn::TurnState;
 
@@ -13,7 +13,7 @@ pub struct CreateChannel {
     /// Display name.
     pub name: String,
     /// Its type.
-    pub x_type: XType,
+    pub channel_type: ChannelType,
     /// Whether any guild user may read, write and join.
     pub is_public: bool,
     /// Members besides the creator, in speaking order.
@@ -30,10 +30,10 @@ pub struct CreateChannel {
 
 impl CreateChannel {
     /// A private channel of its creator alone, with everything else as it is by default.
-    pub fn new(name: impl Into<String>, x_type: XType) -> Self {
+    pub fn new(name: impl Into<String>, channel_type: ChannelType) -> Self {
         Self {
             name: name.into(),
-            x_type,
+            channel_type,
             is_public: false,
             members: Vec::new(),
             wake_mapping: Vec::new(),
@@ -73,19 +73,22 @@ pub fn create(
             });
         }
     }
-    let turn = new.x_type.has_turns().then(|| {
+    let turn = new.channel_type.has_turns().then(|| {
         let users = members.iter().map(|member| member.user_id.clone());
         let (bypass, order): (Vec<_>, Vec<_>) = users.partition(|user| new.bypass.contains(user));
         TurnRecord::idle(TurnState::new(order, bypass))
     });
-    let joined =
-        |member: &Member| Event::MemberJoined { user: member.user_id.clone(), x_type: new.x_type, at: now };
+    let joined = |member: &Member| Event::MemberJoined {
+        user: member.user_id.clone(),
+        channel_type: new.channel_type,
+        at: now,
+    };
     let events = members.iter().map(joined).chain(turn.clone().map(Event::TurnUpdated)).collect();
     let channel = Channel {
         id,
         guild_id: guild.clone(),
         name: new.name,
-        x_type: new.x_type,
+        channel_type: new.channel_type,
         purpose: new.purpose,
         is_public: new.is_public,
         closed: false,

@@ -40,7 +40,7 @@ pub fn remove(access: Access<'_>, removed: &UserId, moment: &Moment) -> Result<C
 pub fn set_wake_mapping(access: Access<'_>, mapped: &[UserId], now: Timestamp) -> Result<Change, Refusal> {
     access.require_manager()?;
     let channel = access.channel;
-    if !channel.channel.x_type.has_wake_mapping() {
+    if !channel.channel.channel_type.has_wake_mapping() {
         return Err(Refusal::NoWakeMapping);
     }
     let mut change = with_members(channel, mapped, now);
@@ -82,14 +82,14 @@ pub fn set_seat(access: Access<'_>, target: &UserId, seat: Seat, moment: &Moment
 fn with_members(channel: &ChannelAggregate, users: &[UserId], now: Timestamp) -> Change {
     let mut change = Change::default();
     let mut turn = channel.turn.clone();
-    let x_type = channel.channel.x_type;
+    let channel_type = channel.channel.channel_type;
     for user in users.iter().filter(|user| !channel.is_member(user)) {
         change.upserted_members.push(Member {
             user_id: user.clone(),
             wake_mapped: false,
             presence: PresenceStatus::Unknown,
         });
-        change.events.push(Event::MemberJoined { user: user.clone(), x_type, at: now });
+        change.events.push(Event::MemberJoined { user: user.clone(), channel_type, at: now });
         if let Some(record) = &mut turn {
             let input = Input::MemberAdded { user: user.clone(), seat: Seat::Order };
             // Nobody's turn changes, so there is nothing to be random about.
@@ -119,7 +119,7 @@ fn without_member(channel: &ChannelAggregate, user: &UserId, moment: &Moment) ->
     change.removed_members.push(user.clone());
     let left = Event::MemberLeft {
         user: user.clone(),
-        x_type: channel.channel.x_type,
+        channel_type: channel.channel.channel_type,
         at: moment.now,
         may_read: channel.channel.is_public,
     };

@@ -71,7 +71,7 @@ pub fn post(channel: &ChannelAggregate, posting: Posting<'_>, moment: &Moment) -
     }
     let attachments = files::attach(channel, &post.attachments, author, &limits.files, moment.now)?;
     if let Author::User(caller) = author
-        && let Some(command) = Command::intercept(channel.channel.x_type, &post.content)
+        && let Some(command) = Command::intercept(channel.channel.channel_type, &post.content)
     {
         if !attachments.is_empty() {
             return Err(Refusal::field("attachmentIds", "a command takes no files"));

@@ -6,8 +6,8 @@ use super::{
     messages, once, turns,
 };
 use crate::model::{
-    Author, Caller, CommandOutcome, DeliveryPlan, FileId, IdempotencySlot, Message, PostOutcome, PriorAnswer,
-    Refusal, Timestamp, UserId, UserKind, WakeReason, XType,
+    Author, Caller, ChannelType, CommandOutcome, DeliveryPlan, FileId, IdempotencySlot, Message, PostOutcome,
+    PriorAnswer, Refusal, Timestamp, UserId, UserKind, WakeReason,
 };
 use crate::rules::command::Command;
 use crate::rules::turn::{Seat, Seed};
@@ -28,8 +28,8 @@ fn moment(now: i64) -> Moment {
 struct Room(ChannelAggregate);
 
 impl Room {
-    fn new(x_type: XType) -> Self {
-        let mut new = CreateChannel::new("room", x_type);
+    fn new(channel_type: ChannelType) -> Self {
+        let mut new = CreateChannel::new("room", channel_type);
         new.members = vec![user("bob")];
         let new = channels::create(&"guild".into(), "c".into(), &user("alice"), new, Timestamp(0));
         Self(ChannelAggregate {
@@ -77,7 +77,7 @@ fn woken(change: &Change) -> Vec<(String, WakeReason)> {
 
 #[test]
 fn a_post_moves_the_turn_and_remembers_which_message_woke_the_speaker() {
-    let mut room = Room::new(XType::Discuss);
+    let mut room = Room::new(ChannelType::Discuss);
     let change = room.post("alice", "hello", 1_000);
     assert_eq!(woken(&change), [("bob".to_owned(), WakeReason::Turn)]);
     let turn = room.0.turn.as_ref().expect("a turn");
@@ -89,7 +89,7 @@ fn a_post_moves_the_turn_and_remembers_which_message_woke_the_speaker() {
 
 #[test]
 fn a_typed_command_and_a_called_one_do_the_same() {
-    let mut room = Room::new(XType::Discuss);
+    let mut room = Room::new(ChannelType::Discuss);
     room.post("alice", "hello", 1_000);
     let bob = user("bob");
     let called = turns::command(room.access(&bob, &user("root")), Command::NoReply, None, &moment(2_000));
@@ -103,7 +103,7 @@ fn a_typed_command_and_a_called_one_do_the_same() {
 
 #[test]
 fn a_turn_expires_at_its_deadline_and_not_before() {
-    let mut room = Room::new(XType::Work);
+    let mut room = Room::new(ChannelType::Work);
     room.post("alice", "hello", 0);
     assert_eq!(turns::expire(&room.0, &moment(899_999)), Change::default());
     let change = turns::expire(&room.0, &moment(900_000));
@@ -114,7 +114,7 @@ fn a_turn_expires_at_its_deadline_and_not_before() {
 
 #[test]
 fn a_request_is_carried_out_once_and_its_key_stands_for_no_other() {
-    let mut room = Room::new(XType::General);
+    let mut room = Room::new(ChannelType::General);
     let slot = |fingerprint: &str| IdempotencySlot {
         caller: user("alice"),
         route: "POST".to_owned(),
@@ -134,7 +134,7 @@ fn a_request_is_carried_out_once_and_its_key_stands_for_no_other() {
 
 #[test]
 fn a_message_is_edited_within_its_window_and_deleted_with_or_without_its_text() {
-    let mut room = Room::new(XType::General);
+    let mut room = Room::new(ChannelType::General);
     room.post("bob", "hello", 0);
     let (alice, bob, admin) = (user("alice"), user("bob"), user("root"));
     let limits = Limits::default();
@@ -173,8 +173,8 @@ fn who_may_decide_what() {
         ("pass", |access| turns::command(access, Command::NoReply, None, &moment(1))),
     ];
     let hidden = "channel_not_found";
-    let codes = |x_type, is_public, who: &str| {
-        let mut room = Room::new(x_type);
+    let codes = |channel_type, is_public, who: &str| {
+        let mut room = Room::new(channel_type);
         room.0.channel.is_public = is_public;
         decisions.map(|(_, decide)| {
             let (who, admin) = (user(who), user("root"));
@@ -189,16 +189,16 @@ fn who_may_decide_what() {
         (true, "eve", ["ok", member, member, owner, member, "ok", owner, "ok"]),
         (false, "root", [hidden, hidden, hidden, "ok", hidden, "ok", "ok", hidden]),
     ] {
-        assert_eq!(codes(XType::Discuss, is_public, who), expected, "{who}, public: {is_public}");
+        assert_eq!(codes(ChannelType::Discuss, is_public, who), expected, "{who}, public: {is_public}");
     }
     // The admin reads every triage, and so learns why not.
     let no_turns = "turns_not_supported";
     assert_eq!(
-        codes(XType::Triage, false, "root"),
+        codes(ChannelType::Triage, false, "root"),
         [member, member, member, "ok", member, "ok", "ok", member]
     );
     assert_eq!(
-        codes(XType::Triage, false, "alice"),
+        codes(ChannelType::Triage, false, "alice"),
         ["ok", "ok", "ok", "ok", no_turns, "ok", "ok", no_turns]
     );
 }

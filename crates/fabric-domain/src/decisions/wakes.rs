@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::ChannelAggregate;
-use crate::model::{Message, MissedWake, Seq, UserId, Wake, XType};
+use crate::model::{ChannelType, Message, MissedWake, Seq, UserId, Wake};
 
 /// What a member has missed of one channel: wakes of single messages, until a live socket has got them, and the wake
 /// of a running turn, until the turn moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissedWakes {
-    x_type: XType,
+    channel_type: ChannelType,
     of_messages: BTreeMap<Seq, Wake>,
     of_turn: Option<(Seq, Wake)>,
 }
@@ -30,7 +30,7 @@ impl MissedWakes {
             )
         });
         Self {
-            x_type: channel.channel.x_type,
+            channel_type: channel.channel.channel_type,
             of_messages: of_messages.collect(),
             of_turn: wake_of_turn(channel, user),
         }
@@ -51,7 +51,7 @@ impl MissedWakes {
     /// The wake with which the message is sent again, if it was missed. Nobody is to answer what is no longer there;
     /// but a turn is the speaker's all the same.
     pub fn of(&self, message: &Message) -> Option<Wake> {
-        if message.deleted_at.is_some() && !self.x_type.has_turns() {
+        if message.deleted_at.is_some() && !self.channel_type.has_turns() {
             return None;
         }
         let of_turn = self.of_turn.filter(|(seq, _)| *seq == message.seq).map(|(_, wake)| wake);

@@ -52,7 +52,7 @@ pub(super) fn append(
         ack: new.ack,
     };
     let delivered = Delivered {
-        x_type: channel.x_type,
+        channel_type: channel.channel_type,
         author: new.author,
         mentions: if new.summons { &message.mentions } else { &[] },
         turn: turn.as_ref().map(|record| &record.state),
@@ -69,8 +69,9 @@ pub(super) fn append(
     if let Some(record) = &mut turn {
         record.note_wake(&plan, message.seq);
     }
-    let pending_wake = delivery::pending_wake(channel.x_type, &message.author, &plan);
-    let created = Event::MessageCreated { message: message.clone(), x_type: channel.x_type, plan };
+    let pending_wake = delivery::pending_wake(channel.channel_type, &message.author, &plan);
+    let created =
+        Event::MessageCreated { message: message.clone(), channel_type: channel.channel_type, plan };
     let moved = turn.clone().filter(|record| Some(record) != before.turn.as_ref()).map(Event::TurnUpdated);
     let change = Change {
         channel: Some(channel),

@@ -11,7 +11,7 @@ use super::{ChannelId, GuildId, PresenceStatus, Seq, Timestamp, UserId};
 /// The type of a channel: decides who is woken (spec/2 section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum XType {
+pub enum ChannelType {
     /// Everybody is woken, or just the mentioned.
     General,
     /// Members speak in turn; meant for work.
@@ -33,9 +33,9 @@ pub enum XType {
 /// Not one of the channel types.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("unknown channel type {0:?}")]
-pub struct UnknownXType(pub String);
+pub struct UnknownChannelType(pub String);
 
-impl XType {
+impl ChannelType {
     /// Every type, in the order of the specification.
     pub const ALL: [Self; 8] = [
         Self::General,
@@ -73,17 +73,17 @@ impl XType {
     }
 }
 
-impl fmt::Display for XType {
+impl fmt::Display for ChannelType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for XType {
-    type Err = UnknownXType;
+impl FromStr for ChannelType {
+    type Err = UnknownChannelType;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|t| t.as_str() == name).ok_or_else(|| UnknownXType(name.to_owned()))
+        Self::ALL.into_iter().find(|t| t.as_str() == name).ok_or_else(|| UnknownChannelType(name.to_owned()))
     }
 }
 
@@ -165,7 +165,7 @@ pub struct Channel {
     /// Display name, 1..=100 characters.
     pub name: String,
     /// Decides who is woken.
-    pub x_type: XType,
+    pub channel_type: ChannelType,
     /// What the channel is for.
     pub purpose: Option<String>,
     /// Whether any guild user may read, write and join.

@@ -10,7 +10,9 @@ mod refusal;
 mod user;
 mod wake;
 
-pub use channel::{AgentMentions, Channel, ChannelSettings, Member, SettingsPatch, UnknownXType, XType};
+pub use channel::{
+    AgentMentions, Channel, ChannelSettings, ChannelType, Member, SettingsPatch, UnknownChannelType,
+};
 pub use delivery::{Delivery, DeliveryPlan, Wake, WakeReason};
 pub use file::{Attachment, File, FileName, FileRules, FileState, MediaType, Quota, Shelf, Usage};
 pub use idempotency::{IdempotencySlot, PriorAnswer};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AckCause, XType};
+use crate::model::{AckCause, ChannelType};
 
 /// A command of the turn engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ impl Command {
     ///
     /// Only the first word counts, with its case, and only where members speak in turn; any other
     /// `/word` is an ordinary message everywhere.
-    pub fn intercept(x_type: XType, content: &str) -> Option<Self> {
-        if !x_type.has_turns() {
+    pub fn intercept(channel_type: ChannelType, content: &str) -> Option<Self> {
+        if !channel_type.has_turns() {
             return None;
         }
         match content.split_whitespace().next()? {
@@ -56,9 +56,9 @@ mod tests {
     #[test]
     fn the_first_word_decides_after_trimming() {
         for text in ["/no-reply", "  /no-reply  ", "/no-reply nothing to add", "\n/no-reply\tx"] {
-            assert_eq!(Command::intercept(XType::Discuss, text), Some(Command::NoReply), "{text:?}");
+            assert_eq!(Command::intercept(ChannelType::Discuss, text), Some(Command::NoReply), "{text:?}");
         }
-        assert_eq!(Command::intercept(XType::Work, "/force-proceed"), Some(Command::ForceProceed));
+        assert_eq!(Command::intercept(ChannelType::Work, "/force-proceed"), Some(Command::ForceProceed));
     }
 
     #[test]
@@ -66,14 +66,14 @@ mod tests {
         for text in
             ["", "  ", "/No-Reply", "/no-replying", "please /no-reply", "/ack", "/other", "`/no-reply`"]
         {
-            assert_eq!(Command::intercept(XType::Discuss, text), None, "{text:?}");
+            assert_eq!(Command::intercept(ChannelType::Discuss, text), None, "{text:?}");
         }
     }
 
     #[test]
     fn in_other_channel_types_the_text_is_an_ordinary_message() {
-        for x_type in XType::ALL.into_iter().filter(|t| !t.has_turns()) {
-            assert_eq!(Command::intercept(x_type, "/no-reply"), None, "{x_type}");
+        for channel_type in ChannelType::ALL.into_iter().filter(|t| !t.has_turns()) {
+            assert_eq!(Command::intercept(channel_type, "/no-reply"), None, "{channel_type}");
         }
     }
 }

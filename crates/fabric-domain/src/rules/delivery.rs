@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::turn::{Speaker, TurnState};
 use crate::model::{
-    Author, Delivery, DeliveryPlan, Member, PendingWake, PresenceStatus, UserId, WakeReason, WakeRecipients,
-    XType,
+    Author, ChannelType, Delivery, DeliveryPlan, Member, PendingWake, PresenceStatus, UserId, WakeReason,
+    WakeRecipients,
 };
 
 impl From<Speaker<'_>> for WakeReason {
@@ -21,7 +21,7 @@ impl From<Speaker<'_>> for WakeReason {
 #[derive(Debug, Clone, Copy)]
 pub struct Delivered<'a> {
     /// The channel's type.
-    pub x_type: XType,
+    pub channel_type: ChannelType,
     /// Who wrote the message.
     pub author: &'a Author,
     /// Its mentions as parsed; only those of members count.
@@ -36,8 +36,8 @@ pub struct Delivered<'a> {
 
 /// What of a plan is pending until a live socket has got it (spec/2 section 8). Where members speak in turn the
 /// turn itself is pending; only what a system post asks for is so besides.
-pub fn pending_wake(x_type: XType, author: &UserId, plan: &DeliveryPlan) -> Option<PendingWake> {
-    let is_turn = |reason: WakeReason| x_type.has_turns() && reason != WakeReason::Targeted;
+pub fn pending_wake(channel_type: ChannelType, author: &UserId, plan: &DeliveryPlan) -> Option<PendingWake> {
+    let is_turn = |reason: WakeReason| channel_type.has_turns() && reason != WakeReason::Targeted;
     let woken: Vec<_> = plan.woken().filter(|(_, reason)| !is_turn(*reason)).collect();
     let (_, first) = *woken.first()?;
     let others = plan.recipients.iter().filter(|(user, _)| user != author).count();
@@ -57,7 +57,7 @@ pub fn plan(message: &Delivered<'_>, members: &[Member]) -> DeliveryPlan {
         members.iter().map(|member| (member.user_id.clone(), decide(message, &mentioned, member))).collect();
     // The admin need not be a member of a triage; the same list decides how they get it.
     let outside_observer = message.admin.filter(|admin| {
-        message.x_type == XType::Triage && !members.iter().any(|member| member.user_id == **admin)
+        message.channel_type == ChannelType::Triage && !members.iter().any(|member| member.user_id == **admin)
     });
     recipients.extend(outside_observer.map(|admin| {
         let visitor =
@@ -67,7 +67,7 @@ pub fn plan(message: &Delivered<'_>, members: &[Member]) -> DeliveryPlan {
     DeliveryPlan {
         recipients,
         outside_observer: outside_observer.cloned(),
-        others_observe: message.x_type != XType::Triage,
+        others_observe: message.channel_type != ChannelType::Triage,
         ..DeliveryPlan::default()
     }
 }
@@ -97,8 +97,8 @@ impl<'a> Mentioned<'a> {
 /// The cell of the table for one member.
 fn decide(message: &Delivered<'_>, mentioned: &Mentioned<'_>, member: &Member) -> Delivery {
     match message.author {
-        author if author.is(&member.user_id) => match message.x_type {
-            XType::Triage => Delivery::Skip,
+        author if author.is(&member.user_id) => match message.channel_type {
+            ChannelType::Triage => Delivery::Skip,
             _ => Delivery::Observe,
         },
         Author::User(_) => by_type(message, mentioned, member),
@@ -108,18 +108,20 @@ fn decide(message: &Delivered<'_>, mentioned: &Mentioned<'_>, member: &Member) -
 
 #[expect(clippy::match_same_arms, reason = "an arm is a cell of the table")]
 fn by_type(message: &Delivered<'_>, mentioned: &Mentioned<'_>, member: &Member) -> Delivery {
-    match message.x_type {
-        XType::General if mentioned.nobody() => Delivery::Wake(WakeReason::General),
-        XType::General if mentioned.includes(&member.user_id) => Delivery::Wake(WakeReason::Mention),
-        XType::Dm => Delivery::Wake(WakeReason::Dm),
-        XType::Custom if member.wake_mapped => Delivery::Wake(WakeReason::Listener),
-        XType::Triage if member.wake_mapped => Delivery::Wake(WakeReason::OnDuty),
-        XType::Triage if mentioned.includes(&member.user_id) => Delivery::Wake(WakeReason::Mention),
-        XType::Triage if message.admin == Some(&member.user_id) => Delivery::Observe,
-        XType::Triage => Delivery::Skip,
-        XType::Announce if member.presence == PresenceStatus::Busy => Delivery::Skip,
-        XType::Discuss | XType::Work => to_speaker(message, member),
-        XType::General | XType::Custom | XType::Report | XType::Announce => Delivery::Observe,
+    match message.channel_type {
+        ChannelType::General if mentioned.nobody() => Delivery::Wake(WakeReason::General),
+        ChannelType::General if mentioned.includes(&member.user_id) => Delivery::Wake(WakeReason::Mention),
+        ChannelType::Dm => Delivery::Wake(WakeReason::Dm),
+        ChannelType::Custom if member.wake_mapped => Delivery::Wake(WakeReason::Listener),
+        ChannelType::Triage if member.wake_mapped => Delivery::Wake(WakeReason::OnDuty),
+        ChannelType::Triage if mentioned.includes(&member.user_id) => Delivery::Wake(WakeReason::Mention),
+        ChannelType::Triage if message.admin == Some(&member.user_id) => Delivery::Observe,
+        ChannelType::Triage => Delivery::Skip,
+        ChannelType::Announce if member.presence == PresenceStatus::Busy => Delivery::Skip,
+        ChannelType::Discuss | ChannelType::Work => to_speaker(message, member),
+        ChannelType::General | ChannelType::Custom | ChannelType::Report | ChannelType::Announce => {
+            Delivery::Observe
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Guild, ServiceError};
 use crate::decisions::{Access, ChannelAggregate, ChannelSummary, TurnRecord, members};
-use crate::model::{Caller, ChannelId, Member, Refusal, UserId, XType};
+use crate::model::{Caller, ChannelId, ChannelType, Member, Refusal, UserId};
 use crate::ports::Scope;
 use crate::rules::turn::Seat;
 
@@ -27,9 +27,9 @@ impl Guild {
         &self,
         caller: &Caller,
         id: &ChannelId,
-    ) -> Result<(XType, Vec<MemberView>), ServiceError> {
+    ) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
         let channel = self.readable(caller, id).await?;
-        Ok((channel.channel.x_type, self.member_views(channel).await))
+        Ok((channel.channel.channel_type, self.member_views(channel).await))
     }
 
     async fn member_views(&self, channel: ChannelAggregate) -> Vec<MemberView> {
@@ -70,7 +70,7 @@ impl Guild {
         caller: &Caller,
         id: &ChannelId,
         users: Vec<UserId>,
-    ) -> Result<(XType, Vec<MemberView>), ServiceError> {
+    ) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
         let now = self.ports.clock.now();
         self.change(caller, Scope::channel(id), move |access| members::add(access, &users, now)).await?;
         self.members(caller, id).await
@@ -95,12 +95,12 @@ impl Guild {
         caller: &Caller,
         id: &ChannelId,
         mapped: Vec<UserId>,
-    ) -> Result<(XType, Vec<MemberView>), ServiceError> {
+    ) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
         let now = self.ports.clock.now();
         let decide = move |access: Access<'_>| members::set_wake_mapping(access, &mapped, now);
         self.change(caller, Scope::channel(id), decide).await?;
         match self.ports.store.load(id).await? {
-            Some(channel) => Ok((channel.channel.x_type, self.member_views(channel).await)),
+            Some(channel) => Ok((channel.channel.channel_type, self.member_views(channel).await)),
             None => Err(Refusal::ChannelNotFound.into()),
         }
     }

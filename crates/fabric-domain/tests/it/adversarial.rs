@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fabric_domain::model::{Author, Caller, Member, PresenceStatus, Rejection, UserId, UserKind, XType};
+use fabric_domain::model::{
+    Author, Caller, ChannelType, Member, PresenceStatus, Rejection, UserId, UserKind,
+};
 use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::turn::{Effect, Input, MAX_FRAMES, Seat, Seed, TurnState};
 
@@ -407,7 +409,7 @@ fn a_text_full_of_mentions_in_a_channel_full_of_members_is_decided_in_one_pass()
     let author = Author::User(Caller { user_id: id("m", 1), kind: UserKind::Human });
 
     let message = Delivered {
-        x_type: XType::General,
+        channel_type: ChannelType::General,
         author: &author,
         mentions: &mentions,
         turn: None,

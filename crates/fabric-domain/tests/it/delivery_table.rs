@@ -2,7 +2,7 @@
 //! mentions, ordinary and system posts, for every kind of member.
 
 use fabric_domain::model::{
-    Author, Caller, Delivery, DeliveryPlan, Member, PresenceStatus, UserId, UserKind, WakeReason, XType,
+    Author, Caller, ChannelType, Delivery, DeliveryPlan, Member, PresenceStatus, UserId, UserKind, WakeReason,
 };
 use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::turn::{Input, Seat, Seed, TurnState};
@@ -119,20 +119,20 @@ fn every_cell_of_the_table() {
     let mut lines = TABLE.lines().filter(|line| !line.is_empty());
     let columns: Vec<&str> =
         lines.next().unwrap().split([' ', '|']).filter(|word| !word.is_empty()).collect();
-    let mut x_type: Option<XType> = None;
+    let mut channel_type: Option<ChannelType> = None;
     let mut wrong = Vec::new();
     let mut types = Vec::new();
     for line in lines {
         let Some(row) = line.strip_prefix("  ") else {
-            x_type = Some(line.parse().unwrap());
-            types.extend(x_type);
+            channel_type = Some(line.parse().unwrap());
+            types.extend(channel_type);
             continue;
         };
-        let x_type = x_type.unwrap();
+        let channel_type = channel_type.unwrap();
         let (post, cells) = row.split_at("plain @plain".len());
         let cells: Vec<&str> = cells.split([' ', '|']).filter(|word| !word.is_empty()).collect();
         assert_eq!(cells.len(), columns.len(), "{line}");
-        let plan = deliver(x_type, post.trim());
+        let plan = deliver(channel_type, post.trim());
         assert_eq!(plan.recipients.len() + 1, columns.len(), "one decision a member");
         for (column, expected) in columns.iter().zip(cells) {
             let found = match (*column, plan.others_observe) {
@@ -141,13 +141,13 @@ fn every_cell_of_the_table() {
                 (name, _) => letter(plan.of(&name.into()).unwrap()),
             };
             if found.to_string() != expected {
-                wrong.push(format!("{x_type}, {}: {column} is {found}, not {expected}", post.trim()));
+                wrong.push(format!("{channel_type}, {}: {column} is {found}, not {expected}", post.trim()));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    types.sort_by_key(|t| XType::ALL.iter().position(|other| other == t));
-    assert_eq!(types, XType::ALL, "every type has its rows");
+    types.sort_by_key(|t| ChannelType::ALL.iter().position(|other| other == t));
+    assert_eq!(types, ChannelType::ALL, "every type has its rows");
 }
 
 fn letter(delivery: Delivery) -> char {
@@ -175,7 +175,7 @@ fn members() -> Vec<Member> {
 }
 
 /// One row: `plain @`, `sys>busy`, …
-fn deliver(x_type: XType, post: &str) -> DeliveryPlan {
+fn deliver(channel_type: ChannelType, post: &str) -> DeliveryPlan {
     let (author, mentioned) = match post.split_once(" @") {
         None => (post, vec![]),
         Some((author, "")) => (author, vec!["named", "both"]),
@@ -188,10 +188,10 @@ fn deliver(x_type: XType, post: &str) -> DeliveryPlan {
     let mentions: Vec<UserId> = mentioned.into_iter().map(UserId::from).collect();
     let turn = speaking("turn");
     let message = Delivered {
-        x_type,
+        channel_type,
         author: &author,
         mentions: &mentions,
-        turn: x_type.has_turns().then_some(&turn),
+        turn: channel_type.has_turns().then_some(&turn),
         is_ack: false,
         admin: Some(&"admin".into()),
     };
@@ -210,7 +210,7 @@ fn speaking(name: &str) -> TurnState {
     state
 }
 
-const TURNS: [XType; 2] = [XType::Discuss, XType::Work];
+const TURNS: [ChannelType; 2] = [ChannelType::Discuss, ChannelType::Work];
 
 #[test]
 fn with_turns_the_mentioned_speaker_is_woken_as_mentioned_and_an_idle_channel_wakes_nobody() {
@@ -221,7 +221,7 @@ fn with_turns_the_mentioned_speaker_is_woken_as_mentioned_and_an_idle_channel_wa
         Seed(0),
     );
     let idle = TurnState::new(["plain".into(), "named".into()], []);
-    for x_type in TURNS {
+    for channel_type in TURNS {
         for (turn, is_ack, author, expected) in [
             (&in_frame, false, by("plain"), Some(("named", WakeReason::Mention))),
             (&in_frame, false, by("named"), None),
@@ -231,11 +231,21 @@ fn with_turns_the_mentioned_speaker_is_woken_as_mentioned_and_an_idle_channel_wa
             (&idle, false, by("plain"), None),
             (&idle, true, Author::System { wakeup: None }, None),
         ] {
-            let message =
-                Delivered { x_type, author: &author, mentions: &[], turn: Some(turn), is_ack, admin: None };
+            let message = Delivered {
+                channel_type,
+                author: &author,
+                mentions: &[],
+                turn: Some(turn),
+                is_ack,
+                admin: None,
+            };
             let plan = delivery::plan(&message, &members());
             let woken: Vec<_> = plan.woken().map(|(user, reason)| (user.as_str(), reason)).collect();
-            assert_eq!(woken, expected.into_iter().collect::<Vec<_>>(), "{x_type} {author:?} ack {is_ack}");
+            assert_eq!(
+                woken,
+                expected.into_iter().collect::<Vec<_>>(),
+                "{channel_type} {author:?} ack {is_ack}"
+            );
             assert!(plan.recipients.iter().all(|(_, delivery)| *delivery != Delivery::Skip));
         }
     }
@@ -244,9 +254,9 @@ fn with_turns_the_mentioned_speaker_is_woken_as_mentioned_and_an_idle_channel_wa
 #[test]
 fn the_admin_outside_of_the_channel_observes_triage_and_nothing_else() {
     let admin = UserId::from("boss");
-    for x_type in XType::ALL {
+    for channel_type in ChannelType::ALL {
         let turn = speaking("turn");
-        let turn = x_type.has_turns().then_some(&turn);
+        let turn = channel_type.has_turns().then_some(&turn);
         for (author, in_triage) in [
             (by("plain"), Delivery::Observe),
             (by("guest"), Delivery::Observe),
@@ -255,7 +265,7 @@ fn the_admin_outside_of_the_channel_observes_triage_and_nothing_else() {
             (Author::System { wakeup: Some("plain".into()) }, Delivery::Observe),
         ] {
             let message = Delivered {
-                x_type,
+                channel_type,
                 author: &author,
                 mentions: &[],
                 turn,
@@ -263,10 +273,14 @@ fn the_admin_outside_of_the_channel_observes_triage_and_nothing_else() {
                 admin: Some(&admin),
             };
             let plan = delivery::plan(&message, &members());
-            let expected = (x_type == XType::Triage).then_some(in_triage);
-            assert_eq!(plan.of(&admin), expected, "{x_type} {author:?}");
+            let expected = (channel_type == ChannelType::Triage).then_some(in_triage);
+            assert_eq!(plan.of(&admin), expected, "{channel_type} {author:?}");
             let nobody = Delivered { admin: None, ..message };
-            assert_eq!(delivery::plan(&nobody, &members()).of(&admin), None, "{x_type}: no admin is known");
+            assert_eq!(
+                delivery::plan(&nobody, &members()).of(&admin),
+                None,
+                "{channel_type}: no admin is known"
+            );
         }
     }
 }
@@ -276,7 +290,7 @@ fn the_admin_outside_observes_also_when_mentioned_since_only_members_mentions_co
     let admin = UserId::from("boss");
     let author = by("plain");
     let message = Delivered {
-        x_type: XType::Triage,
+        channel_type: ChannelType::Triage,
         author: &author,
         mentions: std::slice::from_ref(&admin),
         turn: None,
@@ -296,7 +310,7 @@ fn announce_goes_by_presence() {
         let expected = if presence == PresenceStatus::Busy { Delivery::Skip } else { Delivery::Observe };
         for author in [by("guest"), Author::System { wakeup: None }] {
             let message = Delivered {
-                x_type: XType::Announce,
+                channel_type: ChannelType::Announce,
                 author: &author,
                 mentions: &[],
                 turn: None,
@@ -311,13 +325,15 @@ fn announce_goes_by_presence() {
 
 #[test]
 fn presence_matters_to_nothing_but_announce() {
-    for x_type in XType::ALL.into_iter().filter(|x_type| *x_type != XType::Announce) {
+    for channel_type in
+        ChannelType::ALL.into_iter().filter(|channel_type| *channel_type != ChannelType::Announce)
+    {
         let turn = speaking("turn");
         let message = Delivered {
-            x_type,
+            channel_type,
             author: &by("guest"),
             mentions: &["plain".into()],
-            turn: x_type.has_turns().then_some(&turn),
+            turn: channel_type.has_turns().then_some(&turn),
             is_ack: false,
             admin: None,
         };
@@ -328,7 +344,7 @@ fn presence_matters_to_nothing_but_announce() {
             delivery::plan(&message, &members)
         };
         for presence in PresenceStatus::ALL {
-            assert_eq!(of(presence), of(PresenceStatus::Unknown), "{x_type} {presence}");
+            assert_eq!(of(presence), of(PresenceStatus::Unknown), "{channel_type} {presence}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fabric_domain::model::{Author, Caller, Member, PresenceStatus, UserId, UserKind, XType};
+use fabric_domain::model::{Author, Caller, ChannelType, Member, PresenceStatus, UserId, UserKind};
 use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::turn::{Effect, Input, MAX_FRAMES, MAX_SUMMONS, Seed, TurnState};
 
@@ -48,9 +48,9 @@ pub(crate) fn at_most_one_is_woken(step: &Step<'_>) -> Holds {
     let Input::Message { author, mentioned, .. } = step.input else { return Ok(()) };
     let members: Vec<Member> =
         step.after.order().iter().chain(step.after.bypass()).cloned().map(member).collect();
-    for x_type in [XType::Discuss, XType::Work] {
+    for channel_type in [ChannelType::Discuss, ChannelType::Work] {
         let message = Delivered {
-            x_type,
+            channel_type,
             author: &Author::User(Caller { user_id: author.clone(), kind: UserKind::Human }),
             mentions: mentioned,
             turn: Some(step.after),

@@ -1,6 +1,6 @@
 //! Mentions against a reference that goes character by character, and a Markdown parser (spec/2 section 2).
 
-use fabric_domain::model::{UserId, XType};
+use fabric_domain::model::{ChannelType, UserId};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::mention::{names, parse, translate_names};
 use proptest::prelude::*;
@@ -195,8 +195,8 @@ proptest! {
             let everybody = UserId::new("x");
             translate_names(text, |_| Some(&everybody));
             translated(text);
-            for x_type in XType::ALL {
-                prop_assert!(x_type.has_turns() || Command::intercept(x_type, text).is_none());
+            for channel_type in ChannelType::ALL {
+                prop_assert!(channel_type.has_turns() || Command::intercept(channel_type, text).is_none());
             }
         }
     }
@@ -208,6 +208,6 @@ proptest! {
             "/force-proceed" => Some(Command::ForceProceed),
             _ => None,
         };
-        prop_assert_eq!(Command::intercept(XType::Discuss, &format!("{before}{word}{rest}")), expected);
+        prop_assert_eq!(Command::intercept(ChannelType::Discuss, &format!("{before}{word}{rest}")), expected);
     }
 }

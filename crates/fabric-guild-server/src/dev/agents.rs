@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use fabric_client::agent::{Agent, AgentError, Reply, Woken};
-use fabric_domain::model::{ChannelId, UserId, WakeReason, XType};
+use fabric_domain::model::{ChannelId, ChannelType, UserId, WakeReason};
 
 use super::settings::Person;
 
@@ -82,8 +82,8 @@ impl Agent for Persona {
     async fn on_wake(&self, woken: Woken) -> Result<Reply, AgentError> {
         tokio::time::sleep(THINKING).await;
         let thread = self.follow(&woken);
-        Ok(match woken.message.x_type.known() {
-            Some(XType::Discuss | XType::Work) => self.in_turn(&woken, &thread),
+        Ok(match woken.message.channel_type.known() {
+            Some(ChannelType::Discuss | ChannelType::Work) => self.in_turn(&woken, &thread),
             // Elsewhere a message of another agent is not answered: nobody would stop them.
             _ if woken.message.wake.as_ref().is_some_and(|wake| wake.hop > 0) => Reply::Nothing,
             _ => Reply::Post(format!("{} here. You said “{}”.", self.name, thread.topic)),

@@ -13,7 +13,7 @@ use fabric_center::Center;
 use fabric_center_client::CenterClient;
 use fabric_client::GuildClient;
 use fabric_client::agent::{AgentConnection, Options};
-use fabric_domain::model::{FileRules, UserId, XType};
+use fabric_domain::model::{ChannelType, FileRules, UserId};
 use fabric_serverkit::program::LogFormat;
 use fabric_serverkit::system::{SystemClock, random};
 use fabric_serverkit::{Secret, private};
@@ -236,27 +236,28 @@ async fn ensure_user(center: &Center, person: Person) -> Result<UserId, DevError
 /// A channel of every type; those that are there already stay as they are.
 async fn ensure_channels(guild: &GuildClient, person: &UserId, agents: &[UserId]) -> Result<(), DevError> {
     let existing = guild.channels().await?;
-    let channel = |name: &str, x_type| CreateChannel::new(NODE_ID.into(), name, x_type, agents.to_vec());
+    let channel =
+        |name: &str, channel_type| CreateChannel::new(NODE_ID.into(), name, channel_type, agents.to_vec());
     let wanted = [
         // The person stands outside the rotation: nobody waits for them, and they may always speak.
         CreateChannel {
             purpose: Some("Agents speak in turn here".to_owned()),
             bypass_user_ids: vec![person.clone()],
-            ..channel(ROUNDTABLE, XType::Discuss)
+            ..channel(ROUNDTABLE, ChannelType::Discuss)
         },
-        CreateChannel { bypass_user_ids: vec![person.clone()], ..channel("workshop", XType::Work) },
-        CreateChannel { is_public: true, ..channel("lobby", XType::General) },
-        channel("reports", XType::Report),
-        CreateChannel { on_duty: agents.get(1).cloned(), ..channel("helpdesk", XType::Triage) },
+        CreateChannel { bypass_user_ids: vec![person.clone()], ..channel("workshop", ChannelType::Work) },
+        CreateChannel { is_public: true, ..channel("lobby", ChannelType::General) },
+        channel("reports", ChannelType::Report),
+        CreateChannel { on_duty: agents.get(1).cloned(), ..channel("helpdesk", ChannelType::Triage) },
         CreateChannel {
             listeners: agents.get(2).cloned().into_iter().collect(),
-            ..channel("radio", XType::Custom)
+            ..channel("radio", ChannelType::Custom)
         },
-        CreateChannel { is_public: true, ..channel("news", XType::Announce) },
-        CreateChannel::new(NODE_ID.into(), "Mira", XType::Dm, agents.iter().take(1).cloned().collect()),
+        CreateChannel { is_public: true, ..channel("news", ChannelType::Announce) },
+        CreateChannel::new(NODE_ID.into(), "Mira", ChannelType::Dm, agents.iter().take(1).cloned().collect()),
     ];
     for new in wanted {
-        if !existing.iter().any(|row| row.name == new.name && row.x_type == new.x_type) {
+        if !existing.iter().any(|row| row.name == new.name && row.channel_type == new.channel_type) {
             guild.create_channel(&new).await?;
         }
     }

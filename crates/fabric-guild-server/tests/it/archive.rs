@@ -9,7 +9,7 @@ use std::time::Instant;
 use fabric_api::guild::{CreateChannel, PostAnswer, PostMessage};
 use fabric_archive::{BulkWriter as _, Part, Record};
 use fabric_client::Range;
-use fabric_client::model::{ChannelId, PresenceStatus, Seq, XType};
+use fabric_client::model::{ChannelId, ChannelType, PresenceStatus, Seq};
 use fabric_domain::model::{Channel, ChannelSettings, Message, MessageId, Timestamp};
 use fabric_domain::ports::ChannelStore;
 use fabric_store_seaorm::bulk::SqlBulkWriter;
@@ -173,7 +173,7 @@ async fn fill(url: &str) {
         id: "c".into(),
         guild_id: NODE_ID.into(),
         name: "a room".to_owned(),
-        x_type: XType::General,
+        channel_type: ChannelType::General,
         purpose: None,
         is_public: true,
         closed: false,
@@ -224,7 +224,7 @@ fn text(path: &Path) -> &str {
 /// A channel with something of everything.
 async fn eventful(world: &World) -> ChannelId {
     let (ada, ben) = (&world.users[0], &world.users[1]);
-    let new = CreateChannel::new(ada.id().clone(), "events", XType::General, world.ids[1..].to_vec());
+    let new = CreateChannel::new(ada.id().clone(), "events", ChannelType::General, world.ids[1..].to_vec());
     let channel = ada.create_channel(&new).await.unwrap().id;
     let mut ids = Vec::new();
     for content in ["a text", "another one", "🧵 <@nobody>"] {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::ServerHandle;
 use async_trait::async_trait;
 use fabric_api::guild::CreateChannel;
-use fabric_client::model::{ChannelId, SettingsPatch, UserId, XType};
+use fabric_client::model::{ChannelId, ChannelType, SettingsPatch, UserId};
 use fabric_client::{Error, GuildClient};
 use fabric_domain::decisions::Commit;
 use fabric_domain::model::Presence;
@@ -180,7 +180,7 @@ impl World {
                 offline_grace_seconds: Some(0),
                 ..SettingsPatch::default()
             },
-            ..CreateChannel::new(NODE_ID.into(), "faults", XType::Discuss, self.ids[1..].to_vec())
+            ..CreateChannel::new(NODE_ID.into(), "faults", ChannelType::Discuss, self.ids[1..].to_vec())
         };
         self.create(&new).await
     }
@@ -194,7 +194,7 @@ impl World {
     pub(crate) async fn rooms(&self) -> Rooms {
         let lobby = CreateChannel {
             is_public: true,
-            ..CreateChannel::new(NODE_ID.into(), "lobby", XType::General, Vec::new())
+            ..CreateChannel::new(NODE_ID.into(), "lobby", ChannelType::General, Vec::new())
         };
         Rooms { lobby: self.create(&lobby).await, channel: self.channel().await }
     }

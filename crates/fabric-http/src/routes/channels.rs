@@ -35,7 +35,7 @@ pub(super) async fn create(user: GuildUser, body: Body<CreateChannel>) -> Result
     }
     let new = decisions::CreateChannel {
         name: new.name,
-        x_type: new.x_type,
+        channel_type: new.channel_type,
         is_public: new.is_public,
         members: new.member_user_ids,
         wake_mapping: new.on_duty.into_iter().chain(new.listeners).collect(),

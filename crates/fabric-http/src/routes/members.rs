@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use fabric_api::guild::{AddMembers, ChannelRow, MemberRow, SetBypass, SetWakeMapping, TurnView};
-use fabric_domain::model::{ChannelId, UserId, XType};
+use fabric_domain::model::{ChannelId, ChannelType, UserId};
 use fabric_domain::rules::turn::Seat;
 use fabric_domain::services::MemberView;
 use fabric_serverkit::web::HttpError;
@@ -12,12 +12,12 @@ use crate::auth::GuildUser;
 use crate::body::Body;
 
 /// Members of a channel of this type, on the wire.
-fn rows(x_type: XType, members: Vec<MemberView>) -> Vec<MemberRow> {
+fn rows(channel_type: ChannelType, members: Vec<MemberView>) -> Vec<MemberRow> {
     let row = |view: MemberView| MemberRow {
         bypass: view.bypass,
         name: view.name,
-        on_duty: x_type == XType::Triage && view.member.wake_mapped,
-        listener: x_type == XType::Custom && view.member.wake_mapped,
+        on_duty: channel_type == ChannelType::Triage && view.member.wake_mapped,
+        listener: channel_type == ChannelType::Custom && view.member.wake_mapped,
         presence: view.member.presence.into(),
         online: view.online,
         user_id: view.member.user_id,
@@ -26,8 +26,8 @@ fn rows(x_type: XType, members: Vec<MemberView>) -> Vec<MemberRow> {
 }
 
 pub(super) async fn list(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpError> {
-    let (x_type, members) = user.guild.members(&user.caller, &channel).await?;
-    Ok(HttpResponse::Ok().json(rows(x_type, members)))
+    let (channel_type, members) = user.guild.members(&user.caller, &channel).await?;
+    Ok(HttpResponse::Ok().json(rows(channel_type, members)))
 }
 
 pub(super) async fn add(
@@ -35,8 +35,8 @@ pub(super) async fn add(
     channel: web::Path<ChannelId>,
     body: Body<AddMembers>,
 ) -> Result<HttpResponse, HttpError> {
-    let (x_type, members) = user.guild.add_members(&user.caller, &channel, body.0.user_ids).await?;
-    Ok(HttpResponse::Ok().json(rows(x_type, members)))
+    let (channel_type, members) = user.guild.add_members(&user.caller, &channel, body.0.user_ids).await?;
+    Ok(HttpResponse::Ok().json(rows(channel_type, members)))
 }
 
 pub(super) async fn remove(
@@ -64,8 +64,8 @@ pub(super) async fn set_wake_mapping(
     body: Body<SetWakeMapping>,
 ) -> Result<HttpResponse, HttpError> {
     let mapped = user.guild.set_wake_mapping(&user.caller, &channel, body.0.user_ids).await;
-    let (x_type, members) = mapped?;
-    Ok(HttpResponse::Ok().json(rows(x_type, members)))
+    let (channel_type, members) = mapped?;
+    Ok(HttpResponse::Ok().json(rows(channel_type, members)))
 }
 
 pub(super) async fn bypass(

@@ -1,6 +1,6 @@
 //! Who is online, as everybody is told.
 
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -20,7 +20,7 @@ async fn told(client: &mut Client, user: &str) -> bool {
 #[tokio::test]
 async fn who_lost_their_connection_is_told_on_coming_back_who_came_and_went() {
     let world = World::start(config());
-    world.channel(XType::Report, &["alice", "bob", "carol"]).await;
+    world.channel(ChannelType::Report, &["alice", "bob", "carol"]).await;
     let mut bob = Client::connect(&world, "bob").await;
     assert!(told(&mut bob, "bob").await);
     let lost = bob.lose(&world).await;
@@ -38,7 +38,7 @@ async fn who_lost_their_connection_is_told_on_coming_back_who_came_and_went() {
 #[tokio::test]
 async fn of_many_sockets_at_once_the_first_and_the_last_are_told() {
     let world = World::start(config());
-    world.channel(XType::Report, &["alice", "bob"]).await;
+    world.channel(ChannelType::Report, &["alice", "bob"]).await;
     let mut bob = Client::connect(&world, "bob").await;
     for _ in 0..20 {
         let (a, b, c) = tokio::join!(

@@ -1,6 +1,6 @@
 //! Connection state recovery (spec/4 section 1).
 
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 
 use crate::client::Client;
 use crate::world::{World, config};
@@ -8,7 +8,7 @@ use crate::world::{World, config};
 #[tokio::test]
 async fn after_a_recovery_a_channel_that_was_left_can_be_joined_again_without_a_hole() {
     let world = World::start(config());
-    let channel = world.channel(XType::Report, &["alice", "bob"]).await;
+    let channel = world.channel(ChannelType::Report, &["alice", "bob"]).await;
     let mut bob = Client::connect(&world, "bob").await;
     bob.join(&channel, None).await;
     let first = world.post("alice", &channel, "before").await;

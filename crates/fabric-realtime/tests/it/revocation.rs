@@ -1,6 +1,6 @@
 //! Whoever is shut out at Center is out of the guild soon (spec/5 section 4).
 
-use fabric_domain::model::XType;
+use fabric_domain::model::ChannelType;
 use serde_json::json;
 
 use crate::client::Client;
@@ -9,7 +9,7 @@ use crate::world::{World, config};
 #[tokio::test]
 async fn who_is_revoked_loses_the_open_socket_and_nobody_else_does() {
     let world = World::start(config());
-    let channel = world.channel(XType::Report, &["alice", "bob", "carol"]).await;
+    let channel = world.channel(ChannelType::Report, &["alice", "bob", "carol"]).await;
     let mut alice = Client::connect(&world, "alice").await;
     let mut bob = Client::connect(&world, "bob").await;
     for client in [&mut alice, &mut bob] {
@@ -26,7 +26,7 @@ async fn who_is_revoked_loses_the_open_socket_and_nobody_else_does() {
 #[tokio::test]
 async fn while_center_is_away_nobody_is_shut_out() {
     let world = World::start(config());
-    let channel = world.channel(XType::Report, &["alice", "bob"]).await;
+    let channel = world.channel(ChannelType::Report, &["alice", "bob"]).await;
     let mut alice = Client::connect(&world, "alice").await;
     let mut bob = Client::connect(&world, "bob").await;
     alice.join(&channel, None).await;

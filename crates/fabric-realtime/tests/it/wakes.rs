@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_socketio::Config;
-use fabric_domain::model::{ChannelId, XType};
+use fabric_domain::model::{ChannelId, ChannelType};
 
 use crate::client::Client;
 use crate::world::{World, config, eventually};
@@ -29,7 +29,7 @@ async fn owed_on_joining(world: &World, channel: &ChannelId) -> Vec<u64> {
 }
 
 async fn in_general(world: &World) -> (ChannelId, Client) {
-    let channel = world.channel(XType::General, &["alice", "bob", "carol"]).await;
+    let channel = world.channel(ChannelType::General, &["alice", "bob", "carol"]).await;
     let mut bob = Client::connect(world, "bob").await;
     bob.join(&channel, None).await;
     (channel, bob)

@@ -9,7 +9,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use fabric_api::realtime::NAMESPACE;
 use fabric_domain::decisions::{CreateChannel, Limits, Post};
-use fabric_domain::model::{Author, Caller, ChannelId, GuildId, PostOutcome, Seq, UserKind, XType};
+use fabric_domain::model::{Author, Caller, ChannelId, ChannelType, GuildId, PostOutcome, Seq, UserKind};
 use fabric_domain::ports::{ChannelStore, Clock, SeqRange};
 use fabric_domain::services::{Guild, Ports};
 use fabric_realtime::{Gateway, Hub};
@@ -74,13 +74,13 @@ impl World {
     }
 
     /// A channel of these users, who come to be if they are not there; the first one creates it.
-    pub(crate) async fn channel(&self, x_type: XType, users: &[&str]) -> ChannelId {
+    pub(crate) async fn channel(&self, channel_type: ChannelType, users: &[&str]) -> ChannelId {
         for user in users {
             self.center.add(user, UserKind::Human);
         }
         let new = CreateChannel {
             members: users[1..].iter().map(|&user| user.into()).collect(),
-            ..CreateChannel::new("channel", x_type)
+            ..CreateChannel::new("channel", channel_type)
         };
         self.guild.create_channel(&caller(users[0]), new).await.unwrap().channel.id
     }

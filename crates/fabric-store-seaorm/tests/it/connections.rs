@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_domain::decisions::{ChannelPatch, CreateChannel, Post};
-use fabric_domain::model::{Author, PresenceStatus, Seq, XType};
+use fabric_domain::model::{Author, ChannelType, PresenceStatus, Seq};
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange};
 use fabric_domain::services::RequestKey;
 use fabric_store_seaorm::SqlStore;
@@ -52,7 +52,8 @@ async fn every_write(database: Database, loses: Mode) {
     let (alice, bob) = (guild.human("alice"), guild.human("bob"));
 
     proxy.set(loses);
-    let new = CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", XType::Discuss) };
+    let new =
+        CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", ChannelType::Discuss) };
     let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
     assert_eq!(proxy.mode(), Mode::Open, "nothing was lost");
 

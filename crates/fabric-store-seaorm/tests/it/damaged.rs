@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_domain::decisions::{CreateChannel, Post};
-use fabric_domain::model::{Author, SettingsPatch, XType};
+use fabric_domain::model::{Author, ChannelType, SettingsPatch};
 use fabric_testkit::{Recorder, TestGuild};
 use sea_orm::ConnectionTrait;
 
@@ -24,7 +24,7 @@ async fn a_damaged_channel_does_not_keep_the_turns_of_others_from_lapsing(fresh:
         let new = CreateChannel {
             members: vec!["bob".into()],
             settings: SettingsPatch { turn_timeout_seconds: Some(timeout), ..SettingsPatch::default() },
-            ..CreateChannel::new("room", XType::Discuss)
+            ..CreateChannel::new("room", ChannelType::Discuss)
         };
         let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
         let post = Post { content: "hello".to_owned(), ..Post::default() };
@@ -46,7 +46,7 @@ async fn a_message_that_no_search_finds_keeps_the_guild_from_being_exported(fres
     let published = Arc::new(Recorder::default());
     let guild = TestGuild::on(fresh.store(Arc::clone(&published) as _).await, published);
     let alice = guild.human("alice");
-    let new = CreateChannel::new("room", XType::General);
+    let new = CreateChannel::new("room", ChannelType::General);
     let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
     for text in ["one", "two"] {
         guild.guild.post(&Author::User(alice.clone()), &id, Post::text(text), None).await.unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fabric_domain::decisions::{CreateChannel, Post};
-use fabric_domain::model::{Author, XType};
+use fabric_domain::model::{Author, ChannelType};
 use fabric_store_seaorm::SqlStore;
 use fabric_testkit::{Recorder, TestClock, TestGuild};
 
@@ -54,7 +54,7 @@ async fn what_was_erased_is_not_in_the_file() {
     let store = open(folder.path()).await;
     let guild = TestGuild::on(Arc::clone(&store) as _, Arc::new(Recorder::default()));
     let alice = guild.human("alice");
-    let new = CreateChannel::new("room", XType::General);
+    let new = CreateChannel::new("room", ChannelType::General);
     let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
     // A short one shares a page with others; a long one has pages of its own.
     let texts =

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fabric_domain::decisions::{ChannelPatch, CreateChannel, Post};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, FileName, MediaType, PostOutcome, PresenceStatus, Seq, Timestamp, XType,
+    Author, Caller, ChannelId, ChannelType, FileName, MediaType, PostOutcome, PresenceStatus, Seq, Timestamp,
 };
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange, SettledWakes};
 use fabric_domain::rules::search::Query;
@@ -40,7 +40,7 @@ const LARGE: &[&str] = &[
 
 /// Rows beside those of the use cases: 300 channels of 40 members, 200 messages in each.
 const ROWS: &[&str] = &[
-    "INSERT INTO channels (id, guild_id, name, x_type, is_public, closed, last_seq, created_by, created_at, \
+    "INSERT INTO channels (id, guild_id, name, channel_type, is_public, closed, last_seq, created_by, created_at, \
      settings, version, agent_run) \
      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) \
      SELECT 'b' || i, 'guild', 'bulk', 'general', i % 20 = 0, i % 30 = 0, 200, 'u1', i, \
@@ -138,11 +138,11 @@ async fn use_everything(store: &Arc<SqlStore>) {
     let guild = TestGuild::on(Arc::clone(store) as _, Arc::new(Recorder::default()));
     let (alice, bob) = (guild.human("alice"), guild.human("bob"));
     let mut ids = Vec::new();
-    for x_type in [XType::Discuss, XType::Triage] {
+    for channel_type in [ChannelType::Discuss, ChannelType::Triage] {
         let new = CreateChannel {
             is_public: true,
             members: vec!["bob".into()],
-            ..CreateChannel::new("room", x_type)
+            ..CreateChannel::new("room", channel_type)
         };
         ids.push(guild.guild.create_channel(&alice, new).await.unwrap().channel.id);
     }

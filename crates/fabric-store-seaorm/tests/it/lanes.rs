@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fabric_domain::decisions::{Commit, CreateChannel, Event, Post};
-use fabric_domain::model::{Author, ChannelId, Presence, Seq, XType};
+use fabric_domain::model::{Author, ChannelId, ChannelType, Presence, Seq};
 use fabric_domain::ports::{ChannelStore, Publisher, SeqRange};
 use fabric_testkit::{Recorder, TestGuild};
 use tokio::sync::Semaphore;
@@ -23,7 +23,8 @@ on_each_database!(
 );
 
 async fn channel(guild: &TestGuild) -> ChannelId {
-    let new = CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", XType::Discuss) };
+    let new =
+        CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", ChannelType::Discuss) };
     guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fabric_archive::BulkWriter as _;
 use fabric_domain::decisions::{CreateChannel, Post};
-use fabric_domain::model::{Author, ChannelId, Seq, Timestamp, XType};
+use fabric_domain::model::{Author, ChannelId, ChannelType, Seq, Timestamp};
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange};
 use fabric_store_seaorm::bulk::SqlBulkWriter;
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
@@ -27,7 +27,7 @@ on_each_database!(
 
 /// Every column of the first version, as it writes them.
 const FIRST_VERSION: &[&str] = &[
-    "INSERT INTO channels (id, guild_id, name, x_type, purpose, is_public, closed, last_seq, created_by, \
+    "INSERT INTO channels (id, guild_id, name, channel_type, purpose, is_public, closed, last_seq, created_by, \
      created_at, settings, version, agent_run, turn, turn_deadline) VALUES ('c', 'guild', 'room', 'general', \
      NULL, 1 = 0, 1 = 0, 1, 'alice', 1, \
      '{\"turnTimeoutSeconds\":0,\"offlineGraceSeconds\":0,\"autonomyBudget\":0,\"agentMentions\":\"wake\"}', 1, 0, \
@@ -52,7 +52,8 @@ async fn fill(fresh: &Fresh) -> (Arc<SqlStore>, ChannelId) {
     let store = fresh.store(Arc::clone(&published) as _).await;
     let guild = TestGuild::on(Arc::clone(&store) as _, published);
     let alice = guild.human("alice");
-    let new = CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", XType::Discuss) };
+    let new =
+        CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", ChannelType::Discuss) };
     let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
     let post = Post::text("kept");
     guild.guild.post(&Author::User(alice), &id, post, None).await.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_domain::decisions::{CreateChannel, Post};
-use fabric_domain::model::{Author, XType};
+use fabric_domain::model::{Author, ChannelType};
 use fabric_domain::ports::{Reader, Search, SearchStore, SeqRange};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::search::Query;
@@ -24,7 +24,8 @@ async fn fill(fresh: &Fresh) -> Arc<SqlStore> {
     let store = fresh.store(Arc::clone(&published) as _).await;
     let guild = TestGuild::on(Arc::clone(&store) as _, published);
     let alice = guild.human("alice");
-    let new = CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", XType::Discuss) };
+    let new =
+        CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", ChannelType::Discuss) };
     let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
     let long = "lang ".repeat(150_000);
     for n in 0..230 {

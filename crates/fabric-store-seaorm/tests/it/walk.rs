@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fabric_domain::decisions::{ChannelPatch, CreateChannel, Post};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, MessageId, PresenceStatus, Seq, SettingsPatch, UserId, XType,
+    Author, Caller, ChannelId, ChannelType, MessageId, PresenceStatus, Seq, SettingsPatch, UserId,
 };
 use fabric_domain::ports::{Reader, Search, SeqRange, SettledWakes, Store};
 use fabric_domain::rules::command::Command;
@@ -83,7 +83,7 @@ impl Side {
         self.guild.clock.advance_seconds(1);
         let new = CreateChannel {
             name: format!("{} ", self.dice.pick(WORDS)),
-            x_type: XType::ALL[self.dice.roll(XType::ALL.len())],
+            channel_type: ChannelType::ALL[self.dice.roll(ChannelType::ALL.len())],
             is_public: self.dice.roll(3) == 0,
             members: self.dice.users(),
             wake_mapping: Vec::new(),

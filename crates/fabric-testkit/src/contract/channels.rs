@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_domain::decisions::ChannelPatch;
-use fabric_domain::model::{Seq, XType};
+use fabric_domain::model::{ChannelType, Seq};
 use fabric_domain::ports::Clock;
 
 use super::{Opened, all, channel, created, post};
@@ -11,7 +11,7 @@ use super::{Opened, all, channel, created, post};
 /// Text, ids and settings come back as they went in.
 pub async fn what_is_written_is_read_again_to_the_letter(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let long = "ä🧵\u{200b}'\"\\%_`\r\n ".repeat(60_000);
     let mut written = Vec::new();
     for content in ["x", "  spaces  ", "<@bob> 'quoted' \"twice\" \\ %_;--", "👩‍👩‍👧‍👦 \u{202e} e\u{301}", &long]
@@ -31,7 +31,7 @@ pub async fn what_is_written_is_read_again_to_the_letter(on: Opened) {
 /// Public ones and the user's own; ids that differ only in case or trailing space are different users.
 pub async fn a_channel_is_listed_for_those_who_may_see_it(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     for (user, listed) in [("alice", 1), ("bob", 1), ("Bob", 0), ("bob ", 0), ("dave", 0)] {
         assert_eq!(guild.guild.channels(&guild.human(user)).await.unwrap().len(), listed, "{user:?}");
     }
@@ -43,7 +43,7 @@ pub async fn a_channel_is_listed_for_those_who_may_see_it(on: Opened) {
 pub async fn members_keep_their_order_and_leave_without_a_trace(on: Opened) {
     let guild = on.guild();
     let alice = guild.human("alice");
-    let id = created(&guild, &alice, XType::Triage, &["bob"]).await.channel.id;
+    let id = created(&guild, &alice, ChannelType::Triage, &["bob"]).await.channel.id;
     guild.guild.add_members(&alice, &id, vec!["dave".into(), "carol".into()]).await.unwrap();
     guild.guild.set_wake_mapping(&alice, &id, vec!["bob".into(), "erin".into()]).await.unwrap();
     guild.guild.remove_member(&alice, &id, &"bob".into()).await.unwrap();
@@ -59,7 +59,7 @@ pub async fn members_keep_their_order_and_leave_without_a_trace(on: Opened) {
 /// Frames, round and streak included.
 pub async fn the_turn_survives_a_restart(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::Discuss).await;
+    let id = channel(&guild, ChannelType::Discuss).await;
     post(&guild, "alice", &id, "start").await;
     post(&guild, "bob", &id, "what does <@alice> think?").await;
     let before = guild.store.load(&id).await.unwrap().unwrap().turn.unwrap();
@@ -76,9 +76,10 @@ pub async fn the_turn_survives_a_restart(on: Opened) {
 /// Whether they are due is a matter of the second; closed and idle channels are never.
 pub async fn turns_past_their_deadline_are_found(on: Opened) {
     let guild = on.guild();
-    let (first, second) = (channel(&guild, XType::Discuss).await, channel(&guild, XType::Work).await);
-    let closed = channel(&guild, XType::Discuss).await;
-    channel(&guild, XType::Discuss).await;
+    let (first, second) =
+        (channel(&guild, ChannelType::Discuss).await, channel(&guild, ChannelType::Work).await);
+    let closed = channel(&guild, ChannelType::Discuss).await;
+    channel(&guild, ChannelType::Discuss).await;
     for id in [&first, &closed] {
         post(&guild, "alice", id, "start").await;
     }
@@ -95,7 +96,7 @@ pub async fn turns_past_their_deadline_are_found(on: Opened) {
 /// A patch of a purpose keeps the rest; kept here because every store must write the whole row.
 pub async fn a_patch_keeps_the_rest(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::Discuss).await;
+    let id = channel(&guild, ChannelType::Discuss).await;
     let patch = ChannelPatch { purpose: Some(String::new()), ..ChannelPatch::default() };
     let row = guild.guild.patch_channel(&guild.human("bob"), &id, patch).await.unwrap();
     assert_eq!((row.channel.purpose, row.channel.settings.autonomy_budget), (None, 7));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_domain::decisions::{Commit, Event};
-use fabric_domain::model::{ChannelId, Refusal, XType};
+use fabric_domain::model::{ChannelId, ChannelType, Refusal};
 use fabric_domain::ports::Scope;
 use fabric_domain::services::ServiceError;
 
@@ -40,7 +40,7 @@ async fn race(guild: Arc<TestGuild>, channels: &[ChannelId], writers: usize, eac
 /// 64 writers on one `discuss` channel.
 pub async fn seq_is_gapless_under_concurrent_writers_on_one_channel(on: Opened) {
     let guild = Arc::new(on.guild());
-    let id = channel(&guild, XType::Discuss).await;
+    let id = channel(&guild, ChannelType::Discuss).await;
     race(Arc::clone(&guild), std::slice::from_ref(&id), 64, 8).await;
     let messages = all(&guild, &id).await;
     assert_gapless(&messages, 64 * 8);
@@ -55,7 +55,7 @@ pub async fn seq_is_gapless_under_concurrent_writers_on_many_channels(on: Opened
     let guild = Arc::new(on.guild());
     let mut ids = Vec::new();
     for _ in 0..64 {
-        ids.push(channel(&guild, XType::Discuss).await);
+        ids.push(channel(&guild, ChannelType::Discuss).await);
     }
     race(Arc::clone(&guild), &ids, 64, 8).await;
     for id in &ids {
@@ -66,7 +66,7 @@ pub async fn seq_is_gapless_under_concurrent_writers_on_many_channels(on: Opened
 /// Without gaps, and messages in the order of their seq.
 pub async fn commits_are_published_in_the_order_of_their_versions(on: Opened) {
     let guild = Arc::new(on.guild());
-    let id = channel(&guild, XType::Discuss).await;
+    let id = channel(&guild, ChannelType::Discuss).await;
     race(Arc::clone(&guild), std::slice::from_ref(&id), 8, 8).await;
     let commits = guild.published.take();
     let versions: Vec<u64> = commits.iter().map(|commit| commit.version).collect();
@@ -81,7 +81,7 @@ pub async fn commits_are_published_in_the_order_of_their_versions(on: Opened) {
 /// A client that hangs up takes neither its message nor the message's delivery with it.
 pub async fn what_is_committed_is_published_though_the_caller_has_gone(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     guild.published.take();
     for n in 0..20 {
         // Polled once, then dropped.
@@ -97,7 +97,7 @@ pub async fn what_is_committed_is_published_though_the_caller_has_gone(on: Opene
 /// Neither a message nor a version nor an event.
 pub async fn a_refused_decision_writes_nothing(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::Discuss).await;
+    let id = channel(&guild, ChannelType::Discuss).await;
     guild.guild.close_channel(&guild.human("bob"), &id).await.unwrap();
     let before = guild.store.load(&id).await.unwrap();
     guild.published.take();
@@ -113,7 +113,7 @@ pub async fn a_refused_decision_writes_nothing(on: Opened) {
 /// A bug is one request's misfortune.
 pub async fn a_decision_that_panics_harms_nobody_else(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let store = Arc::clone(&guild.store);
     let scope = Scope::channel(&id);
     let failed = tokio::spawn(async move { store.update(scope, Arc::new(|_| panic!("a bug"))).await }).await;
@@ -124,7 +124,7 @@ pub async fn a_decision_that_panics_harms_nobody_else(on: Opened) {
 /// Sixteen at once.
 pub async fn one_idempotency_key_gives_one_message_even_when_requests_race(on: Opened) {
     let guild = Arc::new(on.guild());
-    let id = channel(&guild, XType::Discuss).await;
+    let id = channel(&guild, ChannelType::Discuss).await;
     guild.published.take();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..16 {
@@ -147,8 +147,8 @@ pub async fn one_idempotency_key_gives_one_message_even_when_requests_race(on: O
 /// And to its route: the same key elsewhere is another request.
 pub async fn an_idempotency_key_belongs_to_its_caller(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
-    let other = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
+    let other = channel(&guild, ChannelType::General).await;
     for (user, channel) in [("alice", &id), ("bob", &id), ("alice", &other)] {
         try_post(&guild, user, channel, "hi", Some("k")).await.unwrap();
     }
@@ -158,7 +158,7 @@ pub async fn an_idempotency_key_belongs_to_its_caller(on: Opened) {
 /// 422, and nothing written.
 pub async fn an_idempotency_key_with_another_body_is_refused(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     try_post(&guild, "alice", &id, "first", Some("k")).await.unwrap();
     let refused = try_post(&guild, "alice", &id, "second", Some("k")).await.unwrap_err();
     assert!(matches!(refused, ServiceError::Refused(Refusal::IdempotencyKeyReused)));

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use fabric_domain::decisions::{Event, Limits, Post};
 use fabric_domain::model::{
-    Attachment, Author, ChannelId, File, FileId, FileName, FileRules, MediaType, Message, PostOutcome, Quota,
-    Refusal, Shelf, Timestamp, Usage, XType,
+    Attachment, Author, ChannelId, ChannelType, File, FileId, FileName, FileRules, MediaType, Message,
+    PostOutcome, Quota, Refusal, Shelf, Timestamp, Usage,
 };
 use fabric_domain::ports::{AddFileError, SeqRange, Store};
 use fabric_domain::services::{RequestKey, ServiceError};
@@ -65,7 +65,7 @@ fn names(message: &Message) -> Vec<&str> {
 /// Page, single message, event, and the answer to a retry: everywhere the same, in the order of the post.
 pub async fn attachments_are_shown_wherever_the_message_is(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let (b, a) = (uploaded(&guild, "alice", "b.png").await, uploaded(&guild, "alice", "a.png").await);
     guild.published.take();
     let posted = post(&guild, "alice", &id, &[&b, &a], Some("k")).await.unwrap();
@@ -90,7 +90,7 @@ pub async fn attachments_are_shown_wherever_the_message_is(on: Opened) {
 /// Unknown, somebody else's, expired, twice, too many; and a refused post leaves the files as they were.
 pub async fn only_own_files_that_are_kept_can_be_attached(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let (own, other) = (uploaded(&guild, "alice", "own").await, uploaded(&guild, "bob", "other").await);
     let store = std::sync::Arc::clone(&guild.store);
     let unknown = file("nowhere", "alice", 1);
@@ -101,7 +101,8 @@ pub async fn only_own_files_that_are_kept_can_be_attached(on: Opened) {
     }
     for id in ["", "a b", "nul\0", &"x".repeat(200)] {
         let strange = file(id, "alice", 1);
-        let refused = post(&guild, "alice", &channel(&guild, XType::General).await, &[&strange], None).await;
+        let refused =
+            post(&guild, "alice", &channel(&guild, ChannelType::General).await, &[&strange], None).await;
         assert_eq!(code(refused), "validation_failed");
     }
     assert_eq!(code(post(&guild, "alice", &id, &[], None).await), "validation_failed");
@@ -114,7 +115,8 @@ pub async fn only_own_files_that_are_kept_can_be_attached(on: Opened) {
 pub async fn a_deleted_message_lets_go_of_its_files(on: Opened) {
     let guild = on.guild();
     let (alice, bob) = (guild.human("alice"), guild.human("bob"));
-    let (one, two) = (channel(&guild, XType::General).await, channel(&guild, XType::General).await);
+    let (one, two) =
+        (channel(&guild, ChannelType::General).await, channel(&guild, ChannelType::General).await);
     let (both, single) = (uploaded(&guild, "alice", "both").await, uploaded(&guild, "alice", "once").await);
     assert_eq!(code(guild.guild.file(&bob, &both.id).await), "file_not_found");
     let first = post(&guild, "alice", &one, &[&both, &single], None).await.unwrap();
@@ -141,7 +143,7 @@ pub async fn a_deleted_message_lets_go_of_its_files(on: Opened) {
 pub async fn files_expire_and_messages_keep_what_they_were(on: Opened) {
     let guild = on.guild();
     let bob = guild.human("bob");
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let (loose, attached) =
         (uploaded(&guild, "alice", "loose").await, uploaded(&guild, "alice", "kept").await);
     let posted = post(&guild, "alice", &id, &[&attached], None).await.unwrap();
@@ -237,7 +239,7 @@ pub async fn a_file_is_there_once_and_goes_once(on: Opened) {
 /// A file and the sweep: whichever comes first, the other sees it.
 pub async fn a_file_that_is_attached_just_now_is_not_swept(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let seen = uploaded(&guild, "alice", "late").await;
     post(&guild, "alice", &id, &[&seen], None).await.unwrap();
     let store = &guild.store;
@@ -252,7 +254,7 @@ pub async fn without_a_time_to_live_attached_files_stay(on: Opened) {
     let guild = on.guild();
     let bytes = std::sync::Arc::clone(&guild.files);
     let guild = guild.keeping(bytes, Limits { files, ..Limits::default() });
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let kept = uploaded(&guild, "alice", "kept").await;
     post(&guild, "alice", &id, &[&kept], None).await.unwrap();
     guild.clock.advance_seconds(100 * 365 * 24 * 3_600);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_domain::decisions::{CreateChannel, Post};
-use fabric_domain::model::{Author, PostOutcome, PresenceStatus, Seq, UserId, XType};
+use fabric_domain::model::{Author, ChannelType, PostOutcome, PresenceStatus, Seq, UserId};
 use fabric_domain::services::RequestKey;
 
 use super::{Opened, all, channel, post, try_post};
@@ -49,7 +49,7 @@ const LOOK_ALIKES: &[&str] = &[
 /// an edit replaces.
 pub async fn a_megabyte_of_hostile_text_comes_back_as_it_went_in(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let unit = "👩‍👩‍👧‍👦\u{202e}e\u{301}'\"\\%_`$1?:x\r\n\t \u{feff}\u{fffd}\u{10ffff} ";
     let long: String = unit.chars().cycle().take(1_000_000).collect();
     let message = post(&guild, "alice", &id, &long).await;
@@ -64,7 +64,7 @@ pub async fn a_megabyte_of_hostile_text_comes_back_as_it_went_in(on: Opened) {
 pub async fn users_whose_ids_look_alike_are_different_users(on: Opened) {
     let guild = on.guild();
     let alice = guild.human("alice");
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let users: Vec<UserId> = LOOK_ALIKES.iter().map(|id| UserId::new(*id)).collect();
     guild.guild.add_members(&alice, &id, users.clone()).await.unwrap();
     post(&guild, "alice", &id, "one").await;
@@ -98,7 +98,7 @@ pub async fn users_whose_ids_look_alike_are_different_users(on: Opened) {
 /// Each gives a message of its own, and its own answer again.
 pub async fn idempotency_keys_that_look_alike_are_different_keys(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let mut answers = Vec::new();
     for key in LOOK_ALIKES {
         answers.push(try_post(&guild, "alice", &id, key, Some(key)).await.unwrap());
@@ -123,7 +123,7 @@ pub async fn the_longest_ids_and_names_fit(on: Opened) {
         is_public: true,
         members: vec!["bob".into()],
         purpose: Some("🧶".repeat(10_000)),
-        ..CreateChannel::new(name.clone(), XType::Discuss)
+        ..CreateChannel::new(name.clone(), ChannelType::Discuss)
     };
     let id = guild.guild.create_channel(&caller, new).await.unwrap().channel.id;
     guild.guild.set_presence(&caller, &caller.user_id, PresenceStatus::Idle, None).await.unwrap();

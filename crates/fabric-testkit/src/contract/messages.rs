@@ -1,6 +1,6 @@
 //! Messages, their former texts, and pages of them.
 
-use fabric_domain::model::{Seq, XType};
+use fabric_domain::model::{ChannelType, Seq};
 use fabric_domain::ports::SeqRange;
 
 use super::{Opened, all, assert_gapless, channel, post};
@@ -8,7 +8,7 @@ use super::{Opened, all, assert_gapless, channel, post};
 /// Oldest first.
 pub async fn an_edit_keeps_the_former_text(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let message = post(&guild, "alice", &id, "one").await;
     let alice = guild.human("alice");
     for text in ["two", "three"] {
@@ -24,7 +24,7 @@ pub async fn an_edit_keeps_the_former_text(on: Opened) {
 /// So seq has no gaps.
 pub async fn a_deleted_message_stays_as_a_tombstone(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let first = post(&guild, "alice", &id, "secret <@bob>").await;
     post(&guild, "alice", &id, "next").await;
     guild.guild.delete(&guild.human("alice"), &id, &first.id).await.unwrap();
@@ -37,7 +37,7 @@ pub async fn a_deleted_message_stays_as_a_tombstone(on: Opened) {
 /// Forward from a bound, back from the newest.
 pub async fn pages_are_ascending_whatever_the_bounds(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     for n in 1..=9 {
         post(&guild, "alice", &id, &n.to_string()).await;
     }
@@ -61,7 +61,7 @@ pub async fn pages_are_ascending_whatever_the_bounds(on: Opened) {
 /// Whoever reads slowly must not have hundreds of megabytes held for them.
 pub async fn a_page_of_long_messages_is_a_shorter_one(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     for n in 1..=10 {
         post(&guild, "alice", &id, &(n % 10).to_string().repeat(900_000)).await;
     }

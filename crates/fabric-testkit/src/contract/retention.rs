@@ -1,7 +1,7 @@
 //! What was deleted is erased for good after its time.
 
 use fabric_domain::decisions::Limits;
-use fabric_domain::model::{Message, XType};
+use fabric_domain::model::{ChannelType, Message};
 use fabric_domain::ports::{Clock, ERASED_AT_ONCE};
 
 use super::{ChannelId, Opened, all, channel, post};
@@ -27,7 +27,7 @@ async fn kept(guild: &TestGuild, message: &Message) -> Vec<String> {
 /// the second.
 pub async fn what_was_deleted_is_out_of_sight_at_once_and_erased_after_its_time(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let (first, second) =
         (post(&guild, "alice", &id, "one").await, post(&guild, "alice", &id, "never edited").await);
     edit(&guild, &id, &first, "two").await;
@@ -61,7 +61,7 @@ pub async fn what_was_deleted_is_out_of_sight_at_once_and_erased_after_its_time(
 pub async fn without_a_retention_time_a_deletion_leaves_no_text(on: Opened) {
     let limits = Limits { retention_days: 0, ..Limits::default() };
     let guild = TestGuild::limited(on.store, on.published, limits);
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let (first, second) = (post(&guild, "alice", &id, "one").await, post(&guild, "alice", &id, "1").await);
     edit(&guild, &id, &first, "two").await;
     edit(&guild, &id, &second, "2").await;
@@ -73,7 +73,7 @@ pub async fn without_a_retention_time_a_deletion_leaves_no_text(on: Opened) {
 /// The clock may be far ahead: what was not deleted stays with its history.
 pub async fn erasing_goes_in_batches_and_spares_everything_else(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let (doomed, spared) = (post(&guild, "alice", &id, "0").await, post(&guild, "alice", &id, "a").await);
     for n in 1..=ERASED_AT_ONCE {
         edit(&guild, &id, &doomed, &n.to_string()).await;

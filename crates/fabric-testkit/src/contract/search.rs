@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_domain::decisions::CreateChannel;
-use fabric_domain::model::{ChannelId, Message, Refusal, UserId, XType};
+use fabric_domain::model::{ChannelId, ChannelType, Message, Refusal, UserId};
 use fabric_domain::rules::search::Query;
 use fabric_domain::services::{Find, Hits, ServiceError};
 
@@ -28,14 +28,14 @@ async fn found(guild: &TestGuild, user: &str, text: &str) -> Vec<String> {
 }
 
 async fn public(guild: &TestGuild, name: &str) -> ChannelId {
-    let new = CreateChannel { is_public: true, ..CreateChannel::new(name, XType::General) };
+    let new = CreateChannel { is_public: true, ..CreateChannel::new(name, ChannelType::General) };
     guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id
 }
 
 /// Whatever the language, and however common or short the words are; the newest first, as they were stored.
 pub async fn a_message_is_found_by_its_words_as_soon_as_it_is_acknowledged(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let mut posted = Vec::new();
     for content in [
         "The QUICK brown fox, at last",
@@ -88,9 +88,9 @@ pub async fn a_message_is_found_by_its_words_as_soon_as_it_is_acknowledged(on: O
 pub async fn only_what_one_may_read_is_found(on: Opened) {
     let guild = on.guild();
     let alice = guild.human("alice");
-    let (open, own) = (public(&guild, "open").await, channel(&guild, XType::Discuss).await);
-    let foreign = created(&guild, &alice, XType::General, &[]).await.channel.id;
-    let triage = created(&guild, &alice, XType::Triage, &[]).await.channel.id;
+    let (open, own) = (public(&guild, "open").await, channel(&guild, ChannelType::Discuss).await);
+    let foreign = created(&guild, &alice, ChannelType::General, &[]).await.channel.id;
+    let triage = created(&guild, &alice, ChannelType::Triage, &[]).await.channel.id;
     for (id, content) in
         [(&open, "word open"), (&own, "word own"), (&foreign, "word foreign"), (&triage, "word triage")]
     {
@@ -127,7 +127,8 @@ pub async fn only_what_one_may_read_is_found(on: Opened) {
 /// One channel, one author, or both.
 pub async fn a_search_may_be_for_one_channel_and_one_author(on: Opened) {
     let guild = on.guild();
-    let (one, two) = (channel(&guild, XType::General).await, channel(&guild, XType::General).await);
+    let (one, two) =
+        (channel(&guild, ChannelType::General).await, channel(&guild, ChannelType::General).await);
     for (user, id, content) in [
         ("alice", &one, "word 1"),
         ("bob", &one, "word 2"),
@@ -153,7 +154,7 @@ pub async fn a_search_may_be_for_one_channel_and_one_author(on: Opened) {
 /// At once; and an edit keeps the message's place.
 pub async fn an_edit_is_found_by_its_new_words_and_a_deletion_by_none(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let alice = guild.human("alice");
     let first = post(&guild, "alice", &id, "old words").await;
     let second = post(&guild, "alice", &id, "other words").await;
@@ -179,7 +180,7 @@ pub async fn an_edit_is_found_by_its_new_words_and_a_deletion_by_none(on: Opened
 /// What was there when the first page was read is seen once, whatever happens meanwhile.
 pub async fn pages_of_hits_go_on_where_they_were(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let alice = guild.human("alice");
     for n in 0..10 {
         post(&guild, "alice", &id, &format!("word {n}")).await;
@@ -208,7 +209,7 @@ pub async fn pages_of_hits_go_on_where_they_were(on: Opened) {
         "{refused:?}"
     );
     // Whoever has left goes on with what they may still read.
-    let elsewhere = created(&guild, &alice, XType::General, &[]).await.channel.id;
+    let elsewhere = created(&guild, &alice, ChannelType::General, &[]).await.channel.id;
     let theirs = post(&guild, "alice", &elsewhere, "word elsewhere").await;
     post(&guild, "alice", &id, "word after it").await;
     let find = Find { before: Some(theirs.id), limit: 1, ..words("word") };
@@ -218,7 +219,7 @@ pub async fn pages_of_hits_go_on_where_they_were(on: Opened) {
 /// The language of no index shines through.
 pub async fn whatever_is_typed_is_words(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     post(&guild, "alice", &id, "plain text, and NEAR here").await;
     post(&guild, "alice", &id, "other things").await;
     for text in [
@@ -266,7 +267,7 @@ pub async fn whatever_is_typed_is_words(on: Opened) {
 /// By its first and by its last word; as fast as it was written.
 pub async fn a_message_of_a_megabyte_is_found(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     let words_of =
         |range: std::ops::Range<u32>| range.map(|n| format!("w{n:x}")).collect::<Vec<_>>().join(" ");
     let filling = words_of(0..40_000);
@@ -288,7 +289,7 @@ pub async fn a_message_of_a_megabyte_is_found(on: Opened) {
 /// Whether or not the channels are few enough to be named to the index.
 pub async fn a_reader_of_hundreds_of_channels_finds_what_others_do(on: Opened) {
     let guild = on.guild();
-    let foreign = channel(&guild, XType::General).await;
+    let foreign = channel(&guild, ChannelType::General).await;
     post(&guild, "alice", &foreign, "word foreign").await;
     let mut last = None;
     for n in 0..258 {
@@ -311,7 +312,7 @@ pub async fn what_is_written_at_once_is_all_found(on: Opened) {
     let guild = Arc::new(on.guild());
     let mut ids = Vec::new();
     for _ in 0..8 {
-        ids.push(channel(&guild, XType::General).await);
+        ids.push(channel(&guild, ChannelType::General).await);
     }
     let mut tasks = tokio::task::JoinSet::new();
     for writer in 0..32 {

@@ -1,13 +1,13 @@
 //! What is kept of users.
 
-use fabric_domain::model::{PresenceStatus, Seq, XType};
+use fabric_domain::model::{ChannelType, PresenceStatus, Seq};
 
 use super::{Opened, channel, post};
 
 /// Nor past the newest message.
 pub async fn a_read_marker_never_moves_back(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     for n in 0..5 {
         post(&guild, "alice", &id, &n.to_string()).await;
     }
@@ -27,7 +27,7 @@ pub async fn two_first_presence_writes_at_once_both_succeed(on: Opened) {
     let (one, two) = tokio::join!(set(PresenceStatus::Busy), set(PresenceStatus::Busy));
     one.unwrap();
     two.unwrap();
-    let id = channel(&guild, XType::Announce).await;
+    let id = channel(&guild, ChannelType::Announce).await;
     let stored = guild.store.load(&id).await.unwrap().unwrap();
     let presence: Vec<_> = stored.members.iter().map(|member| member.presence).collect();
     assert_eq!(presence, [PresenceStatus::Unknown, PresenceStatus::Busy, PresenceStatus::Unknown]);

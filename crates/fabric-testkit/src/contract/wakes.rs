@@ -1,7 +1,7 @@
 //! Wakes are owed until a live socket has got them (spec/2 section 8).
 
 use fabric_domain::decisions::Post;
-use fabric_domain::model::{Author, ChannelId, Seq, UserId, XType};
+use fabric_domain::model::{Author, ChannelId, ChannelType, Seq, UserId};
 use fabric_domain::ports::SettledWakes;
 
 use super::{Opened, channel, post};
@@ -21,7 +21,7 @@ async fn settle(guild: &TestGuild, channel: &ChannelId, user: &str, seq: u64) {
 /// Until they are settled; settling never moves back.
 pub async fn a_wake_is_owed_until_it_is_settled(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::General).await;
+    let id = channel(&guild, ChannelType::General).await;
     for content in ["to all", "<@bob>", "<@carol> <@bob>", "to all again"] {
         post(&guild, "alice", &id, content).await;
     }
@@ -46,7 +46,7 @@ pub async fn a_wake_is_owed_until_it_is_settled(on: Opened) {
 /// Whoever has written since needs no reminder; a new member owes nothing to the past.
 pub async fn an_answer_settles_and_a_new_member_is_owed_nothing_of_before(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::Dm).await;
+    let id = channel(&guild, ChannelType::Dm).await;
     post(&guild, "alice", &id, "one").await;
     post(&guild, "bob", &id, "here").await;
     post(&guild, "alice", &id, "two").await;
@@ -62,7 +62,7 @@ pub async fn an_answer_settles_and_a_new_member_is_owed_nothing_of_before(on: Op
 /// A turn is pending by itself; what a system post asks for is so everywhere.
 pub async fn a_turn_is_no_pending_wake_of_its_own_but_a_targeted_post_is(on: Opened) {
     let guild = on.guild();
-    let id = channel(&guild, XType::Discuss).await;
+    let id = channel(&guild, ChannelType::Discuss).await;
     post(&guild, "alice", &id, "start").await;
     assert_eq!(owed(&guild, &id, "bob").await, Vec::<String>::new());
     let author = Author::System { wakeup: Some(UserId::new("carol")) };

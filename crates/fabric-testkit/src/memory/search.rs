@@ -1,7 +1,7 @@
 //! Searching by looking at everything.
 
 use async_trait::async_trait;
-use fabric_domain::model::{Message, XType};
+use fabric_domain::model::{ChannelType, Message};
 use fabric_domain::ports::{Reader, Search, SearchStore, StoreError};
 use fabric_domain::rules::search::document;
 
@@ -11,7 +11,7 @@ impl StoredChannel {
     fn is_read_by(&self, reader: &Reader) -> bool {
         self.channel.is_public
             || self.members.iter().any(|member| member.user_id == reader.user)
-            || (reader.reads_triage && self.channel.x_type == XType::Triage)
+            || (reader.reads_triage && self.channel.channel_type == ChannelType::Triage)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use fabric_domain::model::{PresenceStatus, UserId, XType};
+use fabric_domain::model::{ChannelType, PresenceStatus, UserId};
 use fabric_domain::rules::turn::Seat;
 
 use super::expect::{Expected, OrderExpected, StateExpected};
@@ -23,7 +23,7 @@ pub(super) struct Scenario {
 
 #[derive(Debug)]
 pub(super) struct Setup {
-    pub(super) x_type: XType,
+    pub(super) channel_type: ChannelType,
     pub(super) order: Vec<UserId>,
     pub(super) bypass: Vec<UserId>,
     pub(super) mapped: Vec<UserId>,
@@ -119,10 +119,10 @@ pub(super) fn scenarios(text: &str) -> Parsed<Vec<Scenario>> {
 
 fn setup(channel: &str) -> Parsed<Setup> {
     let mut parts = channel.split('|');
-    let (x_type, members) = key_value(parts.next().unwrap_or_default())?;
-    let x_type = XType::from_str(x_type).map_err(|error| error.to_string())?;
+    let (channel_type, members) = key_value(parts.next().unwrap_or_default())?;
+    let channel_type = ChannelType::from_str(channel_type).map_err(|error| error.to_string())?;
     let mut setup = Setup {
-        x_type,
+        channel_type,
         order: users(members)?,
         bypass: vec![],
         mapped: vec![],
@@ -133,16 +133,16 @@ fn setup(channel: &str) -> Parsed<Setup> {
     for part in parts {
         let (key, value) = key_value(part)?;
         let list = match key {
-            "bypass" if x_type.has_turns() => &mut setup.bypass,
-            "on duty" if x_type == XType::Triage => &mut setup.mapped,
-            "listeners" if x_type == XType::Custom => &mut setup.mapped,
+            "bypass" if channel_type.has_turns() => &mut setup.bypass,
+            "on duty" if channel_type == ChannelType::Triage => &mut setup.mapped,
+            "listeners" if channel_type == ChannelType::Custom => &mut setup.mapped,
             "busy" => &mut setup.busy,
             "strangers" => &mut setup.strangers,
             "admin" => {
                 setup.admin = Some(user(value)?);
                 continue;
             }
-            _ => return Err(format!("a {x_type} channel has no {key:?}")),
+            _ => return Err(format!("a {channel_type} channel has no {key:?}")),
         };
         *list = users(value)?;
     }

@@ -45,7 +45,7 @@ impl<'a> Stage<'a> {
                 PresenceStatus::Unknown
             },
         });
-        let has_turns = setup.x_type.has_turns();
+        let has_turns = setup.channel_type.has_turns();
         Self {
             setup,
             members: members.collect(),
@@ -135,7 +135,7 @@ impl<'a> Stage<'a> {
     /// The processing order of a post (section 7): translate names, intercept, move the turn, deliver.
     fn post(&mut self, author: UserId, text: &str, turn: Option<u64>) -> Outcome {
         let text = mention::translate_names(text, |name| self.center.get(name));
-        let Some(command) = Command::intercept(self.setup.x_type, &text) else {
+        let Some(command) = Command::intercept(self.setup.channel_type, &text) else {
             if self.turn.is_some() {
                 let mentioned = mention::parse(&text);
                 self.apply(&Input::Message { author: author.clone(), mentioned, turn });
@@ -157,7 +157,7 @@ impl<'a> Stage<'a> {
         self.last_mentions = mention::parse(&content);
         self.last_content = content;
         let message = Delivered {
-            x_type: self.setup.x_type,
+            channel_type: self.setup.channel_type,
             author,
             mentions: &self.last_mentions,
             turn: self.turn.as_ref(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use fabric_archive::{Archive, ArchiveError, ExportOptions, Part, Summary};
 use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, FileId, FileName, MediaType, PresenceStatus, Seq, Timestamp, XType,
+    Author, Caller, ChannelId, ChannelType, FileId, FileName, MediaType, PresenceStatus, Seq, Timestamp,
 };
 use fabric_domain::ports::{FileBytes, SeqRange};
 use fabric_domain::services::RequestKey;
@@ -153,13 +153,13 @@ pub(super) async fn rows(fresh: &Fresh) -> i64 {
     count
 }
 
-async fn channel(side: &mut Side, x_type: XType) -> ChannelId {
+async fn channel(side: &mut Side, channel_type: ChannelType) -> ChannelId {
     // Lists are by creation, so no two are created at once.
     side.guild.clock.advance_seconds(1);
     let new = CreateChannel {
         members: USERS.iter().map(|user| (*user).into()).collect(),
         purpose: Some("\u{1}\"\\\u{2028} \r\n".to_owned()),
-        ..CreateChannel::new("🧶".repeat(100), x_type)
+        ..CreateChannel::new("🧶".repeat(100), channel_type)
     };
     let creator = side.guild.human(USERS[0]);
     let id = side.guild.guild.create_channel(&creator, new).await.unwrap().channel.id;
@@ -171,7 +171,7 @@ async fn channel(side: &mut Side, x_type: XType) -> ChannelId {
 /// frames.
 pub(super) async fn unusual(side: &mut Side) -> ChannelId {
     let users: Vec<_> = USERS.iter().map(|user| side.guild.human(user)).collect();
-    let general = channel(side, XType::General).await;
+    let general = channel(side, ChannelType::General).await;
     // Two that are attached, of which the bytes of one are lost, and one that is not.
     let files = [
         upload(side, &users[0], "🧵 photo.png", 700_000).await,
@@ -187,7 +187,7 @@ pub(super) async fn unusual(side: &mut Side) -> ChannelId {
     let user = users[5].user_id.clone();
     side.guild.guild.set_presence(&users[5], &user, presence.0, presence.1).await.unwrap();
 
-    let id = channel(side, XType::Discuss).await;
+    let id = channel(side, ChannelType::Discuss).await;
     let long = "wörd 🧵 ".repeat(100_000);
     // The second one mentions two, of whom the first mentions one more: frames upon frames.
     for (author, content) in [(0, long.as_str()), (1, "<@b> <@ç>"), (2, "<@A> <@🧵>"), (0, "`<@a>` \\u0000")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fabric_archive::{BulkWriter as _, Part, Record};
 use fabric_domain::decisions::{CreateChannel, Post};
-use fabric_domain::model::{Author, ChannelId, Message, PostOutcome, Seq, Timestamp, XType};
+use fabric_domain::model::{Author, ChannelId, ChannelType, Message, PostOutcome, Seq, Timestamp};
 use fabric_domain::ports::{Clock, MessageStore, Publisher, SeqRange};
 use fabric_domain::rules::search::Query;
 use fabric_domain::services::Find;
@@ -220,7 +220,8 @@ async fn a_search_finds_in_the_order_of_storing_also_after_a_move(target: Fresh)
     let user = before.guild.human("a");
     let mut rooms = Vec::new();
     for name in ["one", "two"] {
-        let room = before.guild.guild.create_channel(&user, CreateChannel::new(name, XType::General)).await;
+        let room =
+            before.guild.guild.create_channel(&user, CreateChannel::new(name, ChannelType::General)).await;
         rooms.push(room.unwrap().channel.id);
     }
     for (text, room) in [("word 1", 1), ("word 2", 0), ("word 3", 1), ("word 4", 0)] {
@@ -246,7 +247,7 @@ async fn former_texts_whose_numbers_have_gaps_move_too(target: Fresh) {
     let store = source.store(Arc::new(Recorder::default())).await;
     let side = Side::new("before", store, Arc::new(Recorder::default()), 7);
     let user = side.guild.human("a");
-    let new = CreateChannel::new("room", XType::General);
+    let new = CreateChannel::new("room", ChannelType::General);
     let room = side.guild.guild.create_channel(&user, new).await.unwrap().channel.id;
     let author = Author::User(user.clone());
     let outcome = side.guild.guild.post(&author, &room, Post::text("text 0"), None).await.unwrap();
@@ -275,7 +276,7 @@ async fn long_messages_move_a_few_at_once(target: Fresh) {
     let other = databases::sqlite();
     let store = other.store(Arc::new(Recorder::default())).await;
     let made = Side::new("made", store, Arc::new(Recorder::default()), 7);
-    let new = CreateChannel::new("room", XType::General);
+    let new = CreateChannel::new("room", ChannelType::General);
     let mut room = made.guild.guild.create_channel(&made.guild.human("a"), new).await.unwrap().channel;
     post(&made, &room.id, "one").await;
     let message = made.guild.store.page(&room.id, SeqRange::default(), 1).await.unwrap().remove(0);

@@ -7,7 +7,7 @@ use fabric_domain::model::PresenceStatus;
 #[tokio::test]
 async fn what_may_not_be_seen_does_not_exist() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::General, "alice bob").await;
+    let id = channel(&guild, ChannelType::General, "alice bob").await;
     let (mallory, nowhere) = (guild.human("mallory"), ChannelId::new("nowhere"));
     for target in [&id, &nowhere] {
         let guild = &guild.guild;
@@ -32,8 +32,8 @@ async fn a_triage_may_be_read_by_the_admin_and_other_private_channels_may_not() 
     let guild = TestGuild::default();
     let root = guild.human("root");
     guild.center.set_admin(Some("root"));
-    let triage = channel(&guild, XType::Triage, "alice bob").await;
-    let general = channel(&guild, XType::General, "alice bob").await;
+    let triage = channel(&guild, ChannelType::Triage, "alice bob").await;
+    let general = channel(&guild, ChannelType::General, "alice bob").await;
     guild.guild.channel(&root, &triage).await.expect("readable");
     assert_eq!(code(guild.guild.channel(&root, &general).await), "channel_not_found");
     assert_eq!(code(try_post(&guild, root.clone(), &triage, "hi").await), "not_a_member");
@@ -50,7 +50,7 @@ async fn a_triage_may_be_read_by_the_admin_and_other_private_channels_may_not() 
 async fn name_and_settings_are_the_creators_and_the_admins_and_the_purpose_everybodys() {
     let guild = TestGuild::default();
     guild.center.set_admin(Some("root"));
-    let id = channel(&guild, XType::General, "alice bob").await;
+    let id = channel(&guild, ChannelType::General, "alice bob").await;
     let rename = ChannelPatch { name: Some("new".to_owned()), ..ChannelPatch::default() };
     let purpose = ChannelPatch { purpose: Some("why".to_owned()), ..ChannelPatch::default() };
     let patch = async |user: &str, patch: &ChannelPatch| {
@@ -66,7 +66,7 @@ async fn name_and_settings_are_the_creators_and_the_admins_and_the_purpose_every
 async fn any_participant_closes_and_only_the_creator_or_the_admin_reopens() {
     let guild = TestGuild::default();
     guild.center.set_admin(Some("root"));
-    let id = channel(&guild, XType::General, "alice bob").await;
+    let id = channel(&guild, ChannelType::General, "alice bob").await;
     assert!(guild.guild.close_channel(&guild.human("bob"), &id).await.unwrap().channel.closed);
     assert_eq!(code(guild.guild.reopen_channel(&guild.human("bob"), &id).await), "not_channel_owner");
     for user in ["alice", "root"] {
@@ -78,7 +78,7 @@ async fn any_participant_closes_and_only_the_creator_or_the_admin_reopens() {
 #[tokio::test]
 async fn listeners_and_those_on_duty_become_members() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Custom, "alice bob").await;
+    let id = channel(&guild, ChannelType::Custom, "alice bob").await;
     let alice = guild.human("alice");
     let (_, members) = guild.guild.set_wake_mapping(&alice, &id, vec!["carol".into()]).await.unwrap();
     let mapped: Vec<_> =
@@ -88,7 +88,7 @@ async fn listeners_and_those_on_duty_become_members() {
         code(guild.guild.set_wake_mapping(&guild.human("bob"), &id, Vec::new()).await),
         "not_channel_owner"
     );
-    let general = channel(&guild, XType::General, "alice").await;
+    let general = channel(&guild, ChannelType::General, "alice").await;
     assert_eq!(
         code(guild.guild.set_wake_mapping(&alice, &general, Vec::new()).await),
         "wake_mapping_not_supported"
@@ -99,7 +99,7 @@ async fn listeners_and_those_on_duty_become_members() {
 async fn a_member_is_removed_by_themselves_the_creator_or_the_admin() {
     let guild = TestGuild::default();
     guild.center.set_admin(Some("root"));
-    let id = channel(&guild, XType::General, "alice bob carol dave erin").await;
+    let id = channel(&guild, ChannelType::General, "alice bob carol dave erin").await;
     let remove =
         async |by: &str, user: &str| guild.guild.remove_member(&guild.human(by), &id, &user.into()).await;
     assert_eq!(code(remove("bob", "carol").await), "not_channel_owner");

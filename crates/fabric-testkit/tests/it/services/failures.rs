@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fabric_domain::decisions::{ChannelAggregate, CreateChannel, Limits, Post, channels};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, File, FileId, FileName, GuildId, MediaType, Message, MessageId, PostOutcome,
-    Refusal, Shelf, Timestamp, Usage, UserId, UserKind, XType,
+    Author, Caller, ChannelId, ChannelType, File, FileId, FileName, GuildId, MediaType, Message, MessageId,
+    PostOutcome, Refusal, Shelf, Timestamp, Usage, UserId, UserKind,
 };
 use fabric_domain::ports::{
     AddFileError, BytesError, CenterError, Draft, MockDraft, MockFileBytes, MockIdentityCenter, MockStore,
@@ -50,8 +50,8 @@ fn alice() -> Caller {
     Caller { user_id: "alice".into(), kind: UserKind::Human }
 }
 
-fn room(x_type: XType, members: &[&str]) -> ChannelAggregate {
-    let mut new = CreateChannel::new("room", x_type);
+fn room(channel_type: ChannelType, members: &[&str]) -> ChannelAggregate {
+    let mut new = CreateChannel::new("room", channel_type);
     new.members = members.iter().map(UserId::new).collect();
     let new = channels::create(&"guild".into(), "room".into(), &"alice".into(), new, Timestamp(0));
     ChannelAggregate {
@@ -83,7 +83,7 @@ fn message(outcome: Result<PostOutcome, ServiceError>) -> Message {
 async fn a_post_that_could_not_be_committed_is_no_success() {
     let mut parts = Parts::default().without_admin();
     parts.store.expect_update().times(1).returning(|_, decide| {
-        decide(&room(XType::General, &[])).expect("a decision");
+        decide(&room(ChannelType::General, &[])).expect("a decision");
         Err(UpdateError::Store(unavailable()))
     });
     let outcome = post(&parts.guild(), "hello").await;
@@ -94,7 +94,7 @@ async fn a_post_that_could_not_be_committed_is_no_success() {
 async fn a_store_that_asks_again_gets_the_same_message_in_its_new_place() {
     let mut parts = Parts::default().without_admin();
     parts.store.expect_update().times(1).returning(|_, decide| {
-        let mut channel = room(XType::Discuss, &["bob", "carol"]);
+        let mut channel = room(ChannelType::Discuss, &["bob", "carol"]);
         let first = decide(&channel).expect("a decision");
         assert_eq!(decide(&channel), Ok(first.clone()), "nothing but the channel counts");
         // Somebody else was quicker.
@@ -117,7 +117,7 @@ async fn a_channel_that_cannot_be_written_keeps_no_other_speaker_waiting() {
         if scope.channel.as_str() == "broken" {
             return Err(UpdateError::Store(unavailable()));
         }
-        let mut channel = room(XType::Discuss, &["bob"]);
+        let mut channel = room(ChannelType::Discuss, &["bob"]);
         let turn = channel.turn.as_mut().expect("a turn");
         let input = Input::Message { author: "alice".into(), mentioned: Vec::new(), turn: None };
         turn.state.apply(&input, Seed(1));
@@ -138,7 +138,7 @@ async fn a_deletion_holds_though_the_text_could_not_be_erased() {
     let mut parts = Parts::default().without_admin();
     parts.limits.retention_days = 0;
     parts.store.expect_update().times(1).returning(|_, decide| {
-        let mut channel = room(XType::General, &[]);
+        let mut channel = room(ChannelType::General, &[]);
         let written = decided_message(&channel);
         channel.message = Some(written);
         decide(&channel).map_err(UpdateError::Refused)
@@ -170,14 +170,14 @@ fn decided_message(channel: &ChannelAggregate) -> Message {
 #[tokio::test]
 async fn names_stay_as_typed_when_center_goes_away_before_it_is_asked_for_them() {
     let mut parts = Parts::default().without_admin();
-    parts.store.expect_load().returning(|_| Ok(Some(room(XType::General, &["bob"]))));
+    parts.store.expect_load().returning(|_| Ok(Some(room(ChannelType::General, &["bob"]))));
     let gone = || Err(CenterError::Unavailable("gone".to_owned()));
     parts.center.expect_resolve_names().times(1).returning(move |_| gone());
     parts
         .store
         .expect_update()
         .times(1)
-        .returning(|_, decide| decide(&room(XType::General, &["bob"])).map_err(UpdateError::Refused));
+        .returning(|_, decide| decide(&room(ChannelType::General, &["bob"])).map_err(UpdateError::Refused));
     let posted = message(post(&parts.guild(), "<@user.name:Bob> look").await);
     assert_eq!(
         (posted.content.as_str(), posted.mentions.as_slice()),
@@ -189,7 +189,7 @@ async fn names_stay_as_typed_when_center_goes_away_before_it_is_asked_for_them()
 async fn a_stranger_cannot_have_center_asked_for_names() {
     let mut parts = Parts::default().without_admin();
     parts.store.expect_load().times(1).returning(|_| {
-        let mut others = room(XType::General, &[]);
+        let mut others = room(ChannelType::General, &[]);
         others.members.clear();
         Ok(Some(others))
     });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fabric_domain::decisions::{Limits, Post};
-use fabric_domain::model::{Author, File, FileId, FileName, FileRules, MediaType, Quota, XType};
+use fabric_domain::model::{Author, ChannelType, File, FileId, FileName, FileRules, MediaType, Quota};
 use fabric_domain::ports::{ByteSource, BytesError, Draft, FileBytes, Listing};
 use fabric_domain::services::{ServiceError, Upload};
 use fabric_testkit::{MemoryBytes, TestGuild};
@@ -191,7 +191,7 @@ async fn an_upload_may_die_at_any_step() {
 async fn a_sweep_may_die_at_any_step() {
     for death in deaths() {
         let (guild, bytes) = begun();
-        let id = channel(&guild, XType::General, "alice bob").await;
+        let id = channel(&guild, ChannelType::General, "alice bob").await;
         for _ in 0..3 {
             upload(&guild, "alice", b"old").await.unwrap();
         }
@@ -299,7 +299,7 @@ async fn a_user_has_so_many_uploads_at_once() {
 #[tokio::test]
 async fn a_command_takes_no_files() {
     let (guild, _) = begun();
-    let id = channel(&guild, XType::Discuss, "alice bob").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob").await;
     let file = upload(&guild, "alice", b"x").await.unwrap();
     let attachments = vec![file.id];
     let alice = Author::User(guild.human("alice"));

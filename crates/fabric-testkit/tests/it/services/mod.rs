@@ -8,17 +8,23 @@ mod turns;
 
 use fabric_domain::decisions::{Commit, CreateChannel, Event, Post};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, Delivery, DeliveryPlan, Message, PostOutcome, SettingsPatch, UserId, XType,
+    Author, Caller, ChannelId, ChannelType, Delivery, DeliveryPlan, Message, PostOutcome, SettingsPatch,
+    UserId,
 };
 use fabric_domain::services::ServiceError;
 use fabric_testkit::TestGuild;
 
 /// A private channel; the first of the members creates it, those after a `|` sit in the bypass.
-async fn channel(guild: &TestGuild, x_type: XType, members: &str) -> ChannelId {
-    channel_with(guild, x_type, members, SettingsPatch::default()).await
+async fn channel(guild: &TestGuild, channel_type: ChannelType, members: &str) -> ChannelId {
+    channel_with(guild, channel_type, members, SettingsPatch::default()).await
 }
 
-async fn channel_with(guild: &TestGuild, x_type: XType, members: &str, settings: SettingsPatch) -> ChannelId {
+async fn channel_with(
+    guild: &TestGuild,
+    channel_type: ChannelType,
+    members: &str,
+    settings: SettingsPatch,
+) -> ChannelId {
     let (order, bypass) = members.split_once('|').unwrap_or((members, ""));
     let ids = |names: &str| names.split_whitespace().map(UserId::new).collect::<Vec<_>>();
     let creator = guild.human(order.split_whitespace().next().expect("a creator"));
@@ -26,7 +32,7 @@ async fn channel_with(guild: &TestGuild, x_type: XType, members: &str, settings:
         members: [ids(order), ids(bypass)].concat(),
         bypass: ids(bypass),
         settings,
-        ..CreateChannel::new("room", x_type)
+        ..CreateChannel::new("room", channel_type)
     };
     guild.guild.create_channel(&creator, new).await.expect("a channel").channel.id
 }

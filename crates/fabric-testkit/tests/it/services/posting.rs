@@ -6,7 +6,7 @@ use fabric_domain::model::{AgentMentions, CommandOutcome, Refusal};
 #[tokio::test]
 async fn names_are_translated_before_anything_is_parsed_or_stored() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::General, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::General, "alice bob carol").await;
     guild.human("bob");
     published(&guild);
     let message = post(&guild, "alice", &id, "ask <@user.name:bob>, not `<@user.name:bob>`").await;
@@ -17,7 +17,7 @@ async fn names_are_translated_before_anything_is_parsed_or_stored() {
 #[tokio::test]
 async fn without_center_a_name_stays_as_typed_and_the_post_succeeds() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Report, "alice bob").await;
+    let id = channel(&guild, ChannelType::Report, "alice bob").await;
     let alice = guild.human("alice");
     guild.center.set_down(true);
     let outcome = try_post(&guild, alice, &id, "ask <@user.name:bob>").await.unwrap();
@@ -27,7 +27,7 @@ async fn without_center_a_name_stays_as_typed_and_the_post_succeeds() {
 #[tokio::test]
 async fn a_closed_channel_refuses_posts_commands_and_system_posts_alike() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob").await;
     let bob = guild.human("bob");
     guild.guild.close_channel(&bob, &id).await.unwrap();
     for content in ["hello", "/no-reply", "/force-proceed"] {
@@ -41,7 +41,7 @@ async fn a_closed_channel_refuses_posts_commands_and_system_posts_alike() {
 #[tokio::test]
 async fn who_is_asking_comes_before_whether_it_is_closed() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob").await;
     guild.guild.close_channel(&guild.human("alice"), &id).await.unwrap();
     assert_eq!(code(try_post(&guild, guild.human("mallory"), &id, "hi").await), "channel_not_found");
 }
@@ -51,7 +51,7 @@ async fn an_agents_mention_is_only_a_word_where_the_channel_says_so() {
     for (setting, expected) in [(AgentMentions::Wake, "carol:mention"), (AgentMentions::Text, "bob:turn")] {
         let guild = TestGuild::default();
         let settings = SettingsPatch { agent_mentions: Some(setting), ..SettingsPatch::default() };
-        let id = channel_with(&guild, XType::Discuss, "alice bob carol", settings).await;
+        let id = channel_with(&guild, ChannelType::Discuss, "alice bob carol", settings).await;
         published(&guild);
         let agent = guild.agent("alice");
         try_post(&guild, agent, &id, "what does <@carol> think?").await.unwrap();
@@ -65,7 +65,7 @@ async fn an_agents_mention_is_only_a_word_where_the_channel_says_so() {
 async fn where_an_agents_mentions_are_words_its_general_message_wakes_everybody() {
     let guild = TestGuild::default();
     let settings = SettingsPatch { agent_mentions: Some(AgentMentions::Text), ..SettingsPatch::default() };
-    let id = channel_with(&guild, XType::General, "alice bob carol", settings).await;
+    let id = channel_with(&guild, ChannelType::General, "alice bob carol", settings).await;
     published(&guild);
     try_post(&guild, guild.agent("alice"), &id, "<@carol>?").await.unwrap();
     assert_eq!(woken(&published(&guild)[0].1), ["bob:general", "carol:general"]);
@@ -74,7 +74,7 @@ async fn where_an_agents_mentions_are_words_its_general_message_wakes_everybody(
 #[tokio::test]
 async fn an_unknown_name_is_no_mention() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::General, "alice bob").await;
+    let id = channel(&guild, ChannelType::General, "alice bob").await;
     published(&guild);
     let message = post(&guild, "alice", &id, "<@user.name:eve>?").await;
     assert_eq!((message.content.as_str(), message.mentions), ("<@user.name:eve>?", vec![]));
@@ -84,7 +84,7 @@ async fn an_unknown_name_is_no_mention() {
 #[tokio::test]
 async fn a_humans_message_starts_the_hops_anew_and_system_posts_neither_count_nor_reset() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::General, "alice bob").await;
+    let id = channel(&guild, ChannelType::General, "alice bob").await;
     let (bot, alice) = (guild.agent("bob"), guild.human("alice"));
     published(&guild);
     try_post(&guild, bot.clone(), &id, "one").await.unwrap();
@@ -99,7 +99,7 @@ async fn a_humans_message_starts_the_hops_anew_and_system_posts_neither_count_no
 #[tokio::test]
 async fn a_system_post_wakes_whom_it_is_meant_for_and_moves_no_turn() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     let before = guild.guild.turn(&guild.human("alice"), &id).await.unwrap();
     published(&guild);
@@ -117,8 +117,10 @@ async fn a_system_post_wakes_whom_it_is_meant_for_and_moves_no_turn() {
 #[tokio::test]
 async fn a_reply_must_answer_a_message_of_this_channel() {
     let guild = TestGuild::default();
-    let (here, there) =
-        (channel(&guild, XType::General, "alice").await, channel(&guild, XType::General, "alice").await);
+    let (here, there) = (
+        channel(&guild, ChannelType::General, "alice").await,
+        channel(&guild, ChannelType::General, "alice").await,
+    );
     let alice = Author::User(guild.human("alice"));
     let other = post(&guild, "alice", &there, "elsewhere").await;
     let reply = |to: &Message| Post { reply_to: Some(to.id.clone()), ..Post::text("yes") };
@@ -129,7 +131,7 @@ async fn a_reply_must_answer_a_message_of_this_channel() {
 #[tokio::test]
 async fn empty_and_overlong_texts_are_refused() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::General, "alice").await;
+    let id = channel(&guild, ChannelType::General, "alice").await;
     for content in [String::new(), " \n\t".to_owned(), "x".repeat(1_000_001)] {
         assert_eq!(code(try_post(&guild, guild.human("alice"), &id, &content).await), "validation_failed");
     }
@@ -140,7 +142,7 @@ async fn empty_and_overlong_texts_are_refused() {
 #[tokio::test]
 async fn only_the_author_edits_and_only_inside_the_window() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::General, "alice bob").await;
+    let id = channel(&guild, ChannelType::General, "alice bob").await;
     let message = post(&guild, "bob", &id, "tpyo").await;
     let (alice, bob) = (guild.human("alice"), guild.human("bob"));
     let edit = |caller| guild.guild.edit(caller, &id, &message.id, "typo".to_owned());
@@ -157,7 +159,7 @@ async fn only_the_author_edits_and_only_inside_the_window() {
 #[tokio::test]
 async fn an_edit_wakes_nobody_and_moves_no_turn() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     let message = post(&guild, "alice", &id, "start").await;
     let before = guild.guild.turn(&guild.human("alice"), &id).await.unwrap();
     published(&guild);
@@ -169,7 +171,7 @@ async fn an_edit_wakes_nobody_and_moves_no_turn() {
 #[tokio::test]
 async fn a_message_is_deleted_by_its_author_the_creator_or_the_admin() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::General, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::General, "alice bob carol").await;
     guild.center.set_admin(Some("root"));
     for (user, allowed) in [("bob", true), ("alice", true), ("root", true), ("carol", false)] {
         let message = post(&guild, "bob", &id, "oops").await;
@@ -190,7 +192,7 @@ async fn a_message_is_deleted_by_its_author_the_creator_or_the_admin() {
 #[tokio::test]
 async fn a_rejected_command_stores_and_delivers_nothing() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     guild.published.take();
     let outcome = try_post(&guild, guild.human("carol"), &id, "/no-reply").await.unwrap();
@@ -206,7 +208,7 @@ async fn a_rejected_command_stores_and_delivers_nothing() {
 #[tokio::test]
 async fn a_text_has_at_most_a_hundred_names_and_the_rest_stays_as_typed() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::General, "alice").await;
+    let id = channel(&guild, ChannelType::General, "alice").await;
     for n in 0..102 {
         guild.human(&format!("u{n}"));
     }

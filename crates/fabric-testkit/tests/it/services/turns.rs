@@ -14,7 +14,7 @@ async fn active(guild: &TestGuild, id: &ChannelId) -> Option<String> {
 #[tokio::test]
 async fn an_accepted_command_is_answered_with_an_ack_that_wakes_the_next_speaker() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     published(&guild);
     let outcome = guild
@@ -36,7 +36,7 @@ async fn an_accepted_command_is_answered_with_an_ack_that_wakes_the_next_speaker
 async fn a_silent_speakers_turn_lapses_once_its_time_is_over() {
     let guild = TestGuild::default();
     let settings = SettingsPatch { turn_timeout_seconds: Some(30), ..SettingsPatch::default() };
-    let id = channel_with(&guild, XType::Discuss, "alice bob carol", settings).await;
+    let id = channel_with(&guild, ChannelType::Discuss, "alice bob carol", settings).await;
     post(&guild, "alice", &id, "start").await;
     published(&guild);
     guild.clock.advance_seconds(29);
@@ -54,7 +54,7 @@ async fn a_silent_speakers_turn_lapses_once_its_time_is_over() {
 #[tokio::test]
 async fn a_channel_of_dead_agents_pauses_by_itself() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "anybody?").await;
     let mut lapses = 0;
     while active(&guild, &id).await.is_some() {
@@ -70,7 +70,7 @@ async fn a_channel_of_dead_agents_pauses_by_itself() {
 #[tokio::test]
 async fn the_deadline_survives_a_restart_and_a_late_answer_is_a_queue_jump() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     let guild = guild.restart();
     guild.clock.advance_seconds(900);
@@ -84,7 +84,7 @@ async fn the_deadline_survives_a_restart_and_a_late_answer_is_a_queue_jump() {
 async fn without_a_time_out_nobody_is_skipped_and_a_new_one_holds_for_the_running_turn() {
     let guild = TestGuild::default();
     let settings = SettingsPatch { turn_timeout_seconds: Some(0), ..SettingsPatch::default() };
-    let id = channel_with(&guild, XType::Discuss, "alice bob carol", settings).await;
+    let id = channel_with(&guild, ChannelType::Discuss, "alice bob carol", settings).await;
     post(&guild, "alice", &id, "start").await;
     guild.clock.advance_seconds(100_000);
     assert_eq!(guild.guild.expire_turns().await.unwrap(), 0);
@@ -98,7 +98,7 @@ async fn without_a_time_out_nobody_is_skipped_and_a_new_one_holds_for_the_runnin
 async fn when_the_speaker_leaves_or_moves_to_bypass_the_guild_wakes_the_successor() {
     for bypass in [false, true] {
         let guild = TestGuild::default();
-        let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+        let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
         post(&guild, "alice", &id, "start").await;
         published(&guild);
         let bob = guild.human("bob");
@@ -118,7 +118,7 @@ async fn when_the_speaker_leaves_or_moves_to_bypass_the_guild_wakes_the_successo
 #[tokio::test]
 async fn leaving_out_of_turn_says_nothing() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     published(&guild);
     guild.guild.leave(&guild.human("carol"), &id).await.unwrap();
@@ -129,7 +129,7 @@ async fn leaving_out_of_turn_says_nothing() {
 #[tokio::test]
 async fn the_message_that_woke_the_speaker_is_remembered_until_the_turn_moves() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     let start = post(&guild, "alice", &id, "start").await;
     let wake_seq = async || guild.guild.turn(&guild.human("alice"), &id).await.unwrap().wake_seq;
     assert_eq!(wake_seq().await, Some(start.seq));
@@ -163,7 +163,7 @@ fn is_over(outcome: &CommandOutcome) -> bool {
 #[tokio::test]
 async fn two_people_who_skip_at_once_skip_one() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol dave").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol dave").await;
     post(&guild, "alice", &id, "start").await;
     let turn = current(&guild, &id).await;
     let (one, two) = tokio::join!(
@@ -177,7 +177,7 @@ async fn two_people_who_skip_at_once_skip_one() {
 #[tokio::test]
 async fn a_late_answer_never_ends_a_later_turn() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     let bobs = current(&guild, &id).await;
     command(&guild, "alice", &id, Command::ForceProceed, bobs).await;
@@ -205,7 +205,7 @@ async fn a_late_answer_never_ends_a_later_turn() {
 #[tokio::test]
 async fn a_key_with_another_turn_is_another_request() {
     let guild = TestGuild::default();
-    let id = channel(&guild, XType::Discuss, "alice bob carol").await;
+    let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     let turn = current(&guild, &id).await;
     let ask = |turn| {
