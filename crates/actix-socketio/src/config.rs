@@ -60,7 +60,34 @@ impl Default for Config {
     }
 }
 
+/// Writes `with_` setters for public fields, to be chained: callers cannot write these structs as literals.
+macro_rules! setters {
+    ($($setter:ident => $field:ident: $kind:ty),+ $(,)?) => {$(
+        #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+        #[must_use]
+        pub fn $setter(mut self, $field: $kind) -> Self {
+            self.$field = $field;
+            self
+        }
+    )+};
+}
+
 impl Config {
+    setters! {
+        with_limits => limits: SessionLimits,
+        with_inbox_events => inbox_events: usize,
+        with_inbox_bytes => inbox_bytes: usize,
+        with_max_fragments => max_fragments: usize,
+        with_max_pending_acks => max_pending_acks: usize,
+        with_origins => origins: Origins,
+        with_polling => polling: bool,
+        with_websocket => websocket: bool,
+        with_connect_rate => connect_rate: Option<Rate>,
+        with_max_connections => max_connections: Option<usize>,
+        with_recovery => recovery: Option<Recovery>,
+        with_trust_forwarded => trust_forwarded: bool,
+    }
+
     /// The defaults at another path; missing slashes at its ends are added.
     pub fn at(path: &str) -> Self {
         let inner = path.trim_matches('/');
@@ -72,6 +99,7 @@ impl Config {
 /// Which web origins may connect. Requests without an `Origin` header do not come from a web page
 /// and are always let through.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origins {
     /// Every origin (`Access-Control-Allow-Origin: *`).
     Any,
@@ -115,5 +143,14 @@ impl Default for Recovery {
             max_events: 10_000,
             max_bytes: 16 * 1024 * 1024,
         }
+    }
+}
+
+impl Recovery {
+    setters! {
+        with_window => window: Duration,
+        with_max_sockets => max_sockets: usize,
+        with_max_events => max_events: usize,
+        with_max_bytes => max_bytes: usize,
     }
 }
