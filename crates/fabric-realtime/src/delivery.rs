@@ -61,7 +61,7 @@ impl Audience {
                 self.tell_room(channel, encode(event::TURN_UPDATED, &TurnView::new(channel.clone(), &turn)));
             }
             Event::MemberJoined { user, channel_type, at } => {
-                self.member_joined(channel, &user, channel_type, at)
+                self.member_joined(channel, &user, channel_type, at);
             }
             Event::MemberLeft { user, channel_type, at, may_read } => {
                 if !may_read {
