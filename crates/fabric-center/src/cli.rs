@@ -1,12 +1,14 @@
 //! Commands, each one use case of [`Center`].
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use fabric_center::{Center, DisplayName, Email, Endpoint, Error, NodeId, Password, Settings};
-use fabric_serverkit::program::{start_log, stop_signal};
+use fabric_serverkit::private;
+use fabric_serverkit::program::{HealthError, check_health, start_log, stop_signal};
 use serde_json::{Value, json};
 
 /// Fabric's identity hub: users, agents' API keys, guild nodes.
@@ -27,6 +29,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Answer requests until interrupted.
     Serve,
+    /// Ask the Center that runs here with the same configuration whether it is well: for containers.
+    Healthcheck,
     /// People, agents and the admin.
     #[command(subcommand)]
     User(UserCommand),
@@ -106,6 +110,10 @@ enum NodeCommand {
         /// Anybody may join, as in a new guild. With neither, a known node stays as it is.
         #[arg(long)]
         open: bool,
+        /// Keep the node's key in this file instead of showing it. A file that holds the key already stays as it is;
+        /// when it does not, or is lost, the node gets another key.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
     },
     /// Give the node another key; the former one ends at once.
     RotateKey(ById),
@@ -122,6 +130,8 @@ enum CommandError {
     Open(#[from] fabric_center::OpenError),
     #[error(transparent)]
     Refused(#[from] Error),
+    #[error(transparent)]
+    Unhealthy(#[from] HealthError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -149,11 +159,14 @@ async fn execute(cli: Cli) -> Result<Option<Value>, CommandError> {
     let serving = matches!(cli.command, Command::Serve);
     // Commands other than `serve` only say what went wrong.
     start_log(if serving { &settings.log } else { "warn" }, settings.log_format);
-    let center = Center::open(settings).await?;
     match cli.command {
-        Command::Serve => serve(&center).await.map(|()| None),
-        Command::User(command) => user(&center, command).await.map(Some),
-        Command::Node(command) => node(&center, command).await.map(Some),
+        Command::Serve => serve(&Center::open(settings).await?).await.map(|()| None),
+        Command::Healthcheck => {
+            check_health(SocketAddr::new(settings.bind, settings.port)).await?;
+            Ok(None)
+        }
+        Command::User(command) => user(&Center::open(settings).await?, command).await.map(Some),
+        Command::Node(command) => node(&Center::open(settings).await?, command).await.map(Some),
     }
 }
 
@@ -184,10 +197,14 @@ async fn user(center: &Center, command: UserCommand) -> Result<Value, CommandErr
 
 async fn node(center: &Center, command: NodeCommand) -> Result<Value, CommandError> {
     Ok(match command {
-        NodeCommand::Register { node, name, endpoint, closed, open } => {
+        NodeCommand::Register { node, name, endpoint, closed, open, key_file } => {
             let open = (closed || open).then_some(open);
             let (id, name, endpoint) = (node.node_id.as_str(), name.as_str(), endpoint.as_str());
-            json!(center.register_node_with(id, name, endpoint, open).await?)
+            let mut registered = center.register_node_with(id, name, endpoint, open).await?;
+            if let Some(file) = key_file {
+                keep_key(center, id, registered.api_key.take(), &file).await?;
+            }
+            json!(registered)
         }
         NodeCommand::RotateKey(node) => {
             let key = center.rotate_node_key(node.node_id.as_str()).await?;
@@ -195,6 +212,18 @@ async fn node(center: &Center, command: NodeCommand) -> Result<Value, CommandErr
         }
         NodeCommand::List => json!(center.list_nodes().await?),
     })
+}
+
+/// Sees to it that the file holds the node's key. `new` is the one that it has just got, if it was not known before.
+async fn keep_key(center: &Center, id: &str, new: Option<String>, file: &Path) -> Result<(), CommandError> {
+    let key = match (new, std::fs::read_to_string(file)) {
+        (Some(new), _) => new,
+        (None, Ok(kept)) if center.is_node_key(id, kept.trim()).await? => return Ok(()),
+        (None, Err(error)) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        // Center has only the hash of the former one.
+        (None, _) => center.rotate_node_key(id).await?,
+    };
+    Ok(private::replace(file, format!("{key}\n").as_bytes())?)
 }
 
 async fn serve(center: &Center) -> Result<(), CommandError> {

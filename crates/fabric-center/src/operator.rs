@@ -90,6 +90,15 @@ impl Center {
         self.change_node_key(&Actor::Operator, node_id).await
     }
 
+    /// Whether this is the node's key.
+    pub async fn is_node_key(&self, node_id: &str, key: &str) -> Result<bool, Error> {
+        match self.node_by_key(key).await {
+            Ok(node) => Ok(node.id == node_id),
+            Err(Error::InvalidNodeKey) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Every guild node, by id.
     pub async fn list_nodes(&self) -> Result<Vec<Node>, Error> {
         self.all_nodes().await

@@ -9,11 +9,8 @@ use fabric_serverkit::program::{ConfigError, LogFormat, SettingsSource};
 use serde::Deserialize;
 use thiserror::Error;
 
-/// Starts the name of every environment variable of Center.
-const ENV_PREFIX: &str = "FABRIC_BACKEND_CENTER";
-
-/// The file that is read when no other is named.
-const DEFAULT_FILE: &str = "fabric-center.toml";
+const SOURCE: SettingsSource =
+    SettingsSource { prefix: "FABRIC_BACKEND_CENTER", default_file: "fabric-center.toml" };
 
 /// How Center runs. In the environment every field has its name in capitals after
 /// `FABRIC_BACKEND_CENTER_`.
@@ -84,13 +81,17 @@ impl Settings {
         Self::read(file, None)
     }
 
+    /// The names of all environment variables that are read; each also with `_FILE`.
+    pub fn variables() -> Vec<String> {
+        SOURCE.variables::<Self>()
+    }
+
     /// As [`Settings::load`]; a map replaces the environment in tests.
     fn read(
         file: Option<&Path>,
         environment: Option<HashMap<String, String>>,
     ) -> Result<Self, SettingsError> {
-        let source = SettingsSource { prefix: ENV_PREFIX, default_file: DEFAULT_FILE };
-        Ok(source.read(file, environment)?)
+        Ok(SOURCE.read(file, environment)?)
     }
 }
 

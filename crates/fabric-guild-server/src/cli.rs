@@ -1,5 +1,6 @@
 //! Sub-commands.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use fabric_center_client::CenterClient;
-use fabric_serverkit::program::{start_log, stop_signal};
+use fabric_serverkit::program::{check_health, start_log, stop_signal};
 use fabric_serverkit::system::SystemClock;
 
 use crate::config::Settings;
@@ -30,6 +31,8 @@ pub struct Cli {
 enum Command {
     /// Serve the guild (the default).
     Serve,
+    /// Ask the guild that runs here with the same configuration whether it is well: for containers.
+    Healthcheck,
     /// Center, guild and demo agents on loopback, without any configuration.
     Dev(DevOptions),
     /// The database schema.
@@ -79,6 +82,10 @@ impl Cli {
         };
         match command {
             Command::Serve => Box::pin(serve(&settings)).await,
+            Command::Healthcheck => match check_health(SocketAddr::new(settings.bind, settings.port)).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(FAILURE, &error),
+            },
             Command::Migrate { step } => Box::pin(migrate(&settings, step)).await,
             Command::Export { to } => Box::pin(archive::export(&settings, &to)).await,
             Command::Import { from } => Box::pin(archive::import(&settings, &from)).await,

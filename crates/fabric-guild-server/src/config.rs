@@ -15,8 +15,7 @@ use thiserror::Error;
 pub use database::DatabaseUrl;
 
 const PREFIX: &str = "FABRIC_BACKEND_GUILD";
-/// The file that is read when it is there.
-pub const DEFAULT_FILE: &str = "fabric-guild.toml";
+const SOURCE: SettingsSource = SettingsSource { prefix: PREFIX, default_file: "fabric-guild.toml" };
 
 /// How a node runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,13 +113,17 @@ impl Settings {
         Self::read(file, None)
     }
 
+    /// The names of all environment variables that are read; each also with `_FILE`.
+    pub fn variables() -> Vec<String> {
+        SOURCE.variables::<Given>()
+    }
+
     /// As [`Settings::load`]; a map replaces the environment in tests.
     fn read(
         file: Option<&Path>,
         environment: Option<HashMap<String, String>>,
     ) -> Result<Self, SettingsError> {
-        let source = SettingsSource { prefix: PREFIX, default_file: DEFAULT_FILE };
-        Self::complete(source.read(file, environment)?)
+        Self::complete(SOURCE.read(file, environment)?)
     }
 
     /// How this node reaches Center.

@@ -7,7 +7,11 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 fn command(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fabric-center"));
+    in_folder(Command::new(env!("CARGO_BIN_EXE_fabric-center")), dir)
+}
+
+/// The command, with its Center's data in this folder.
+fn in_folder(mut command: Command, dir: &Path) -> Command {
     command.current_dir(dir).env("FABRIC_BACKEND_CENTER_DB_URL", "sqlite://center.db");
     command
 }
@@ -105,9 +109,77 @@ fn serve_listens_says_where_and_stops_when_told() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
+    let port = address.rsplit(':').next().unwrap();
+    let is_healthy =
+        || command(dir.path()).arg("healthcheck").env("FABRIC_BACKEND_CENTER_PORT", port).output().unwrap();
+    assert!(is_healthy().status.success(), "{:?}", is_healthy());
     let terminated = Command::new("kill").arg(child.id().to_string()).status().unwrap();
     assert!(terminated.success());
     assert!(child.wait().unwrap().success(), "an orderly stop is no failure");
+    assert_eq!(is_healthy().status.code(), Some(1), "nobody answers any more");
+}
+
+/// A node's key as a file has it, and its permissions.
+fn kept(file: &Path) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[test]
+fn a_key_file_holds_the_nodes_key_whatever_it_held_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let file = d.join("key");
+    let register = |id: &str| {
+        let arguments =
+            ["node", "register", "--node-id", id, "--name", "N", "--endpoint", "http://localhost:7002"];
+        let node = json(d, &[&arguments[..], &["--key-file", file.to_str().unwrap()]].concat());
+        assert_eq!((&node["nodeId"], node.get("apiKey")), (&Value::from(id), None), "it is in the file");
+        kept(&file)
+    };
+    let first = register("north");
+    assert!(first.starts_with("fnk_"), "{first}");
+    assert_eq!(register("north"), first, "a valid key stays");
+
+    std::fs::remove_file(&file).unwrap();
+    let second = register("north");
+    assert_ne!(second, first, "Center cannot tell the lost one");
+    json(d, &["node", "rotate-key", "--node-id", "north"]);
+    let third = register("north");
+    assert_ne!(third, second, "that one has ended");
+    assert_ne!(register("south"), third, "another node's key is not this one's");
+}
+
+#[test]
+fn the_set_up_of_a_container_makes_what_a_guild_needs_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker/setup.sh");
+    let programs = Path::new(env!("CARGO_BIN_EXE_fabric-center")).parent().unwrap();
+    let path = std::env::join_paths(
+        [programs.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let secrets = d.join("secrets");
+    std::fs::create_dir(&secrets).unwrap();
+    let set_up = || {
+        let output = in_folder(Command::new("sh"), d)
+            .arg(&script)
+            .args(["north", "http://localhost:7002"])
+            .arg(&secrets)
+            .env("PATH", path.as_ref().unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        ["center-api-key", "commands-sync-key"].map(|name| kept(&secrets.join(name)))
+    };
+    let first = set_up();
+    assert!(first[0].starts_with("fnk_") && first[1].trim().len() == 44, "{first:?}");
+    assert_eq!(set_up(), first, "at the next start they stay");
+    assert_eq!(json(d, &["node", "list"])[0]["endpoint"], "http://localhost:7002");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The built binary: it is killed, its database is taken away, and its guild moves to another one.
 
 mod archive;
+mod containers;
 mod crash;
 mod deeds;
 mod disk;

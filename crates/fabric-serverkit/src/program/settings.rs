@@ -1,9 +1,12 @@
 //! Configuration from a file and the environment.
 
+use std::fs;
 use std::path::Path;
 
-use config::{Config, ConfigError, Environment, File, Map};
+use config::{Config, ConfigError, Environment, File, Map, Source as _};
 use serde::de::DeserializeOwned;
+
+use super::names::field_names;
 
 /// Where a program's configuration comes from.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +21,8 @@ impl SettingsSource {
     /// Reads `file`, which must be there, or the default one, and then the environment, which wins. A map replaces the
     /// environment in tests.
     ///
-    /// An empty variable is an unset one: compose files leave them so.
+    /// An empty variable is an unset one: compose files leave them so. A variable with `_FILE` at its end names a file
+    /// that has the value, without its last line break: for secrets, which others may see in an environment.
     pub fn read<T: DeserializeOwned>(
         self,
         file: Option<&Path>,
@@ -32,7 +36,32 @@ impl SettingsSource {
             .prefix_separator("_")
             .ignore_empty(true)
             .source(environment);
-        Config::builder().add_source(file).add_source(environment).build()?.try_deserialize()
+        let given = environment.collect()?;
+        let mut settings = Config::builder().add_source(file).add_source(environment);
+        for name in field_names::<T>() {
+            if let Some(path) = given.get(&format!("{name}_file")) {
+                let variable = self.variable(name);
+                if given.contains_key(*name) {
+                    return Err(ConfigError::Message(format!(
+                        "{variable} and {variable}_FILE: give one or the other"
+                    )));
+                }
+                let path = path.clone().into_string()?;
+                let value = fs::read_to_string(&path)
+                    .map_err(|error| ConfigError::Message(format!("{variable}_FILE: {path}: {error}")))?;
+                settings = settings.set_override(*name, value.trim_end_matches(['\r', '\n']))?;
+            }
+        }
+        settings.build()?.try_deserialize()
+    }
+
+    /// The names of the environment variables that [`read`](Self::read) looks for, without those with `_FILE`.
+    pub fn variables<T: DeserializeOwned>(self) -> Vec<String> {
+        field_names::<T>().iter().map(|name| self.variable(name)).collect()
+    }
+
+    fn variable(self, name: &str) -> String {
+        format!("{}_{}", self.prefix, name.to_uppercase())
     }
 }
 
@@ -65,11 +94,32 @@ mod tests {
     fn the_environment_wins_over_the_file_and_an_empty_variable_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.toml");
-        std::fs::write(&file, "name = \"file\"\nport = 2").unwrap();
+        fs::write(&file, "name = \"file\"\nport = 2").unwrap();
         let given =
             environment(&[("FABRIC_TEST_NAME", ""), ("FABRIC_TEST_PORT", "3"), ("FABRIC_OTHER_PORT", "4")]);
         let settings: Settings = SOURCE.read(Some(&file), Some(given)).unwrap();
         assert_eq!(settings, Settings { name: "file".to_owned(), port: 3 });
+    }
+
+    #[test]
+    fn a_variable_may_name_a_file_that_has_the_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("name");
+        fs::write(&file, "from a file\n").unwrap();
+        let path = file.to_str().unwrap();
+        let read = |variables: &[(&str, &str)]| SOURCE.read::<Settings>(None, Some(environment(variables)));
+        let settings = read(&[("FABRIC_TEST_NAME_FILE", path), ("FABRIC_TEST_NAME", "")]).unwrap();
+        assert_eq!(settings.name, "from a file");
+        let both = read(&[("FABRIC_TEST_NAME_FILE", path), ("FABRIC_TEST_NAME", "given")]).unwrap_err();
+        assert!(both.to_string().contains("FABRIC_TEST_NAME and FABRIC_TEST_NAME_FILE"), "{both}");
+        let missing = read(&[("FABRIC_TEST_NAME_FILE", "/not/there")]).unwrap_err();
+        assert!(missing.to_string().contains("FABRIC_TEST_NAME_FILE: /not/there"), "{missing}");
+    }
+
+    #[test]
+    fn the_variables_are_named_by_the_fields() {
+        assert_eq!(SOURCE.variables::<Settings>(), ["FABRIC_TEST_NAME", "FABRIC_TEST_PORT"]);
+        assert!(SOURCE.variables::<String>().is_empty());
     }
 
     #[test]
