@@ -8,7 +8,8 @@ use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::columns::{Dialect, number};
 use crate::search_index::{
-    SearchDocument, complete_search_index, insert_search_documents, length_of_content, shares,
+    SearchDocument, SearchDocuments, WORDS_INDEX, complete_search_index, insert_search_documents,
+    length_of_content, shares,
 };
 
 pub(crate) struct Migration;
@@ -19,18 +20,6 @@ impl MigrationName for Migration {
     }
 }
 
-#[derive(DeriveIden)]
-pub(crate) enum SearchDocuments {
-    Table,
-    Number,
-    MessageId,
-    ChannelId,
-    Author,
-    Words,
-}
-
-/// The index over the words, where they are a column.
-pub(crate) const WORDS_INDEX: &str = "search_documents_words";
 const BY_CHANNEL: &str = "search_documents_channel";
 /// The most messages that are read at once.
 const BATCH: usize = 500;

@@ -6,7 +6,18 @@ use fabric_domain::rules::search::tokens;
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, QueryResult};
 
-use crate::m20261120_000003_search::{SearchDocuments, WORDS_INDEX};
+#[derive(DeriveIden)]
+pub(crate) enum SearchDocuments {
+    Table,
+    Number,
+    MessageId,
+    ChannelId,
+    Author,
+    Words,
+}
+
+/// The index over the words, where they are a column.
+pub(crate) const WORDS_INDEX: &str = "search_documents_words";
 
 /// What a message is found by.
 #[derive(Debug, Clone, PartialEq, Eq)]
