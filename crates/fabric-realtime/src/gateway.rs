@@ -12,7 +12,7 @@ use fabric_api::realtime::{
     JoinChannel, LeaveChannel, RefreshSession, SetTyping, SocketPost, SocketTurnCommand, event,
 };
 use fabric_domain::decisions::Post;
-use fabric_domain::model::{Author, ChannelId, Refusal, UserId};
+use fabric_domain::model::{Author, ChannelId, CommandOutcome, Refusal, UserId};
 use fabric_domain::rules::command::Command;
 use fabric_domain::services::{CommandRequest, Guild, RequestKey, ServiceError};
 use parking_lot::Mutex;
@@ -75,8 +75,12 @@ impl Gateway {
     ) -> Result<Value, ServiceError> {
         let key = request.idempotency_key.as_deref().map(RequestKey::parse).transpose()?;
         let TurnCommand { turn, reason } = request.command;
-        let asked = CommandRequest { turn, reason };
-        let outcome = self.guild.command(&session.caller, &request.channel_id, command, asked, key).await?;
+        let asked = CommandRequest { turn, reason: reason.clone() };
+        let channel = &request.channel_id;
+        let outcome = self.guild.command(&session.caller, channel, command, asked, key).await?;
+        if let (Some(reason), CommandOutcome::Accepted { .. }) = (reason, &outcome) {
+            tracing::info!(%channel, user = %session.user(), command = command.as_str(), reason, "a turn ended early");
+        }
         Ok(to_value(&CommandAnswer::from(outcome)))
     }
 

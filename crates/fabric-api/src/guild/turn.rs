@@ -29,6 +29,7 @@ pub struct TurnView {
     /// Who wrote the latest message, member or not; `null` while nobody's turn it is.
     pub last_author: Option<UserId>,
     /// Members who had the floor since that message and did not use it, as it happened.
+    #[serde(default)]
     pub declined: Vec<UserId>,
     /// The queues that mentions opened, bottom-most first.
     pub frames: Vec<FrameView>,

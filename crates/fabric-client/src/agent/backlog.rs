@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
+use fabric_api::Open;
 use fabric_api::realtime::MessageCreated;
+use fabric_domain::model::WakeReason;
 
 /// The most messages that wait in a channel.
 const MOST: usize = 200;
@@ -10,6 +12,8 @@ const MOST: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     entries: VecDeque<(MessageCreated, bool)>,
+    /// The newest turn that the agent has answered.
+    answered: Option<u64>,
     /// Whether somebody is working it off.
     pub(super) is_running: bool,
 }
@@ -32,8 +36,26 @@ impl Backlog {
         self.entries.clear();
     }
 
+    /// Notes that the agent has answered this turn.
+    pub(super) fn answer(&mut self, turn: u64) {
+        self.answered = self.answered.max(Some(turn));
+    }
+
+    /// Each queue jump wakes the active speaker once more, for the same turn. A turn is answered once: of the
+    /// wakes that wait only the newest counts, with the others as its context. A second answer would be a queue
+    /// jump itself, and wake the next speaker twice.
+    fn keep_one_wake_of_a_turn(&mut self) {
+        let mut newest = self.answered;
+        for (created, wakes) in self.entries.iter_mut().rev().filter(|(_, wakes)| *wakes) {
+            let Some(turn) = turn_given_by(created) else { continue };
+            *wakes = newest.is_none_or(|newest| turn > newest);
+            newest = newest.max(Some(turn));
+        }
+    }
+
     /// The first wake that waits, and what was recorded before it.
     pub(super) fn next_wake(&mut self) -> Option<(MessageCreated, Vec<MessageCreated>)> {
+        self.keep_one_wake_of_a_turn();
         let at = self.entries.iter().position(|(_, wakes)| *wakes)?;
         let mut taken = self.entries.drain(..=at).map(|(created, _)| created);
         let mut recent: Vec<_> = taken.by_ref().take(at).collect();
@@ -41,6 +63,13 @@ impl Backlog {
         recent.retain(|recorded| recorded.message.id != wake.message.id);
         Some((wake, recent))
     }
+}
+
+/// The turn that a wake gives the agent; none where somebody summons them beside their turns.
+pub(super) fn turn_given_by(created: &MessageCreated) -> Option<u64> {
+    let wake = created.wake.as_ref()?;
+    let gives_turn = matches!(wake.reason, Open::Known(WakeReason::Turn | WakeReason::Mention));
+    wake.turn.filter(|_| gives_turn)
 }
 
 #[cfg(test)]
@@ -68,6 +97,34 @@ mod tests {
         assert_eq!(next(&mut backlog), None);
         push(&mut backlog, "f", true);
         assert_eq!(next(&mut backlog), Some(("f".into(), vec!["e".into()])));
+    }
+
+    fn push_turn(backlog: &mut Backlog, id: &str, turn: u64, reason: &str) {
+        let mut created = message(id, "you", "discuss", true);
+        created.wake =
+            serde_json::from_value(serde_json::json!({ "reason": reason, "turn": turn, "hop": 0 })).ok();
+        assert!(created.wake.is_some());
+        backlog.push(created, true);
+    }
+
+    #[test]
+    fn a_turn_is_answered_once_however_often_it_woke_the_agent() {
+        let mut backlog = Backlog::default();
+        push_turn(&mut backlog, "a", 1, "turn");
+        push_turn(&mut backlog, "jump", 1, "turn");
+        push_turn(&mut backlog, "post", 1, "targeted");
+        assert_eq!(next(&mut backlog), Some(("jump".into(), vec!["a".into()])), "the newest, with the rest");
+        push_turn(&mut backlog, "late", 1, "mention");
+        backlog.answer(1);
+        assert_eq!(
+            next(&mut backlog),
+            Some(("post".into(), vec![])),
+            "a summons beside the turns is its own"
+        );
+        push_turn(&mut backlog, "b", 2, "turn");
+        assert_eq!(next(&mut backlog), Some(("b".into(), vec!["late".into()])));
+        push_turn(&mut backlog, "again", 2, "turn");
+        assert_eq!(next(&mut backlog), Some(("again".into(), vec![])), "an unanswered one may come again");
     }
 
     #[test]

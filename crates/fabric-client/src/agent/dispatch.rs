@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, turn_given_by};
 use super::backoff::pauses;
 use super::inbox::Inbox;
 use super::{Agent, Reply, Woken};
@@ -114,11 +114,14 @@ impl<A: Agent> Lane<A> {
                 next
             };
             let Some((message, recent)) = next else { return };
-            self.dispatch(message, recent).await;
+            if let Some(turn) = self.dispatch(message, recent).await {
+                backlog.lock().answer(turn);
+            }
         }
     }
 
-    async fn dispatch(&self, message: MessageCreated, recent: Vec<MessageCreated>) {
+    /// Wakes the agent and delivers what it says. Returns the turn that is answered with it, if it was one.
+    async fn dispatch(&self, message: MessageCreated, recent: Vec<MessageCreated>) -> Option<u64> {
         let woken =
             Woken { message: message.clone(), recent, me: self.me.clone(), guild: self.guild.clone() };
         // The call itself may panic, not only the future it makes.
@@ -140,19 +143,21 @@ impl<A: Agent> Lane<A> {
             Reply::Post(text) if !text.trim().is_empty() => self.post(&message, text, until).await,
             // The reason stays in our log: it may quote what is nobody's business.
             Reply::Post(_) | Reply::Pass => self.pass(&message, why.map(|_| "failed"), until).await,
-            Reply::Nothing => Ok(()),
+            Reply::Nothing => return None,
         };
         match delivered {
             Err(error) if error.is_transient() => {
                 tracing::warn!(channel = %wake.channel_id, seq = %wake.seq, error = %error.report(),
                     "the guild cannot be reached; the wake is answered when it comes again");
                 self.inbox.lock().forget(&wake.id);
+                None
             }
             // That it was done with other words before is as good.
             Err(error) if error.code() != Some("idempotency_key_reused") => {
                 tracing::warn!(channel = %wake.channel_id, seq = %wake.seq, error = %error.report(), "a wake could not be answered");
+                None
             }
-            Ok(()) | Err(_) => {}
+            Ok(()) | Err(_) => turn_given_by(&message),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Channels: create, change, close, reopen.
 
-use super::{Access, Change, ChannelAggregate, ChannelSummary, Event, NewChannel, TurnRecord};
+use super::{Access, Change, ChannelAggregate, ChannelSummary, Event, Moment, NewChannel, TurnRecord, turns};
 use crate::model::{
-    Channel, ChannelId, ChannelSettings, ChannelType, GuildId, Member, PresenceStatus, Refusal, Seq,
-    SettingsPatch, Timestamp, UserId,
+    Ack, AckCause, Channel, ChannelId, ChannelSettings, ChannelType, GuildId, Member, PresenceStatus,
+    Refusal, Seq, SettingsPatch, Timestamp, UserId,
 };
 use crate::rules::turn::TurnState;
 
@@ -143,10 +143,18 @@ pub fn close(access: Access<'_>) -> Result<Change, Refusal> {
     Ok(set_closed(access.channel, true))
 }
 
-/// Who manages the channel makes it writable again.
-pub fn reopen(access: Access<'_>) -> Result<Change, Refusal> {
+/// Who manages the channel makes it writable again. A running turn begins anew, and the guild's `/ack` wakes its
+/// speaker: the turn may have come to them while nobody could write, or their answer was refused.
+pub fn reopen(access: Access<'_>, moment: &Moment) -> Result<Change, Refusal> {
     access.require_manager()?;
-    Ok(set_closed(access.channel, false))
+    let before = access.channel;
+    let change = set_closed(before, false);
+    let (Some(row), Some(turn)) = (&change.channel, &before.turn) else { return Ok(change) };
+    let Some(turn) = turn.clone().restarted(row.settings, moment.now) else { return Ok(change) };
+    let reopened = ChannelAggregate { channel: row.clone(), ..before.clone() };
+    let ack = Ack { cause: AckCause::Reopened, by: access.user.clone() };
+    let woken = turns::acknowledge(&reopened, turn, ack, moment).0;
+    Ok(Change { events: change.events.into_iter().chain(woken.events).collect(), ..woken })
 }
 
 fn set_closed(channel: &ChannelAggregate, closed: bool) -> Change {

@@ -169,7 +169,7 @@ fn who_may_decide_what() {
         ("remove another", |access| members::remove(access, &"bob".into(), &moment(1))),
         ("change a seat", |access| members::set_seat(access, &"bob".into(), Seat::Bypass, &moment(1))),
         ("close", |access| channels::close(access)),
-        ("reopen", |access| channels::reopen(access)),
+        ("reopen", |access| channels::reopen(access, &moment(1))),
         ("pass", |access| turns::command(access, Command::NoReply, None, &moment(1))),
     ];
     let hidden = "channel_not_found";

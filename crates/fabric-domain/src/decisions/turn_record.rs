@@ -47,6 +47,13 @@ impl TurnRecord {
         (next, effect)
     }
 
+    /// The same turn from now on, if it is somebody's.
+    #[must_use]
+    pub fn restarted(self, settings: ChannelSettings, now: Timestamp) -> Option<Self> {
+        let is_running = !self.state.is_idle();
+        is_running.then(|| Self { since: Some(now), ..self }.leased(settings))
+    }
+
     /// The record with the deadline that these settings give the turn (spec/2 section 9).
     #[must_use]
     pub fn leased(self, settings: ChannelSettings) -> Self {

@@ -80,7 +80,12 @@ pub(super) fn move_turn(
 }
 
 /// The guild posts `/ack`.
-fn acknowledge(channel: &ChannelAggregate, turn: TurnRecord, ack: Ack, moment: &Moment) -> (Change, Message) {
+pub(super) fn acknowledge(
+    channel: &ChannelAggregate,
+    turn: TurnRecord,
+    ack: Ack,
+    moment: &Moment,
+) -> (Change, Message) {
     let new = NewMessage {
         author: &Author::System { wakeup: None },
         content: "/ack",

@@ -17,11 +17,13 @@ pub struct MissedWakes {
 impl MissedWakes {
     /// What this user has missed of the channel; `stored` is what the store says of single messages.
     pub fn new(channel: &ChannelAggregate, user: &UserId, stored: Vec<MissedWake>) -> Self {
+        // As the first time: a late answer to one names the turn that it found, and so takes nobody's place.
+        let turn_number = channel.turn.as_ref().map(|turn| turn.state.turn());
         let of_messages = stored.into_iter().map(|missed| {
             (
                 missed.seq,
                 Wake {
-                    turn_number: None,
+                    turn_number,
                     deadline: None,
                     hop: missed.hop,
                     budget_left: None,

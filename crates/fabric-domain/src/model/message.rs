@@ -64,6 +64,10 @@ pub enum AckCause {
     /// The active speaker left the rotation.
     #[serde(rename = "moved_to_bypass")]
     MovedToBypass,
+    /// The channel was reopened while it was somebody's turn: they may not have been woken yet, or their answer was
+    /// refused.
+    #[serde(rename = "reopened")]
+    Reopened,
 }
 
 /// A former text of an edited or deleted message.

@@ -70,7 +70,9 @@ impl Guild {
         caller: &Caller,
         id: &ChannelId,
     ) -> Result<ChannelSummary, ServiceError> {
-        self.change(caller, Scope::channel(id), channels::reopen).await?;
+        let moment = self.moment();
+        let reopen = move |access: Access<'_>| channels::reopen(access, &moment);
+        self.change(caller, Scope::channel(id), reopen).await?;
         self.own_summary(caller, id).await
     }
 

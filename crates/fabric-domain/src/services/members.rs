@@ -1,6 +1,6 @@
 //! Members: come, go, wake mapping, bypass.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Guild, ServiceError};
 use crate::decisions::{Access, ChannelAggregate, ChannelSummary, TurnRecord, members};
@@ -37,7 +37,7 @@ impl Guild {
         let known = self.ports.center.members().await.unwrap_or_default();
         let mut names: HashMap<UserId, String> =
             known.into_iter().map(|user| (user.user_id, user.name)).collect();
-        let bypass = channel.turn.as_ref().map(|turn| turn.state.bypass()).unwrap_or_default();
+        let bypass: HashSet<&UserId> = channel.turn.iter().flat_map(|turn| turn.state.bypass()).collect();
         channel
             .members
             .into_iter()

@@ -41,7 +41,8 @@ impl Guild {
         let CommandRequest { turn, reason } = asked;
         let slot = key.map(|key| {
             let route = format!("POST /channels/{id}{}", command.as_str());
-            let of_turn = turn.map(|turn| format!(" of turn {turn}")).unwrap_or_default();
+            // No reason has a NUL in it.
+            let of_turn = turn.map(|turn| format!("\0{turn}")).unwrap_or_default();
             key.slot(caller.user_id.clone(), route, &(reason.unwrap_or_default() + &of_turn))
         });
         let scope = Scope { idempotency: slot.clone(), ..Scope::channel(id) };

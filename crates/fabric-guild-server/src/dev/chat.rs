@@ -109,6 +109,7 @@ impl Chat {
                 Open::Known(AckCause::Timeout) => "was silent too long",
                 Open::Known(AckCause::MemberLeft) => "has left",
                 Open::Known(AckCause::MovedToBypass) => "leaves the rotation",
+                Open::Known(AckCause::Reopened) => "reopens the channel",
                 Open::Other(cause) => cause,
             };
             return format!("        ({} {what})", self.name(&ack.by_user_id));

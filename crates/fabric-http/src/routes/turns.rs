@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use fabric_api::guild::{CommandAnswer, TurnCommand, TurnView};
-use fabric_domain::model::ChannelId;
+use fabric_domain::model::{ChannelId, CommandOutcome};
 use fabric_domain::rules::command::Command;
 use fabric_domain::services::CommandRequest;
 use fabric_serverkit::web::HttpError;
@@ -42,7 +42,10 @@ async fn command(
     TurnCommand { turn, reason }: TurnCommand,
 ) -> Result<HttpResponse, HttpError> {
     let key = idempotency_key(request)?;
-    let asked = CommandRequest { turn, reason };
+    let asked = CommandRequest { turn, reason: reason.clone() };
     let outcome = user.guild.command(&user.caller, channel, command, asked, key).await?;
+    if let (Some(reason), CommandOutcome::Accepted { .. }) = (reason, &outcome) {
+        tracing::info!(%channel, user = %user.caller.user_id, command = command.as_str(), reason, "a turn ended early");
+    }
     Ok(HttpResponse::Accepted().json(CommandAnswer::from(outcome)))
 }

@@ -16,7 +16,7 @@ impl TurnState {
     ) -> Effect {
         let has_floor = self.is_active(author) && !self.is_over(turn);
         if !has_floor {
-            // What somebody says from outside summons again whom the members have summoned enough.
+            // A queue jump resets the count: its mentions summon even members who are at the bound.
             self.summoned.clear();
         }
         let summons = self.summons(author, mentioned, has_floor);

@@ -129,7 +129,7 @@ impl TurnState {
     }
 
     /// How often each member was put into a frame for the current root place: once to [`MAX_SUMMONS`]
-    /// times. Whoever is at the bound is not summoned again until the cursor or an outsider moves things on.
+    /// times. Whoever is at the bound is not summoned again until the cursor is reassigned or somebody jumps the queue.
     pub fn summoned(&self) -> &BTreeMap<UserId, u8> {
         &self.summoned
     }
@@ -172,8 +172,9 @@ impl TurnState {
     }
 }
 
-/// What every JSON parser keeps exactly, and no channel comes to.
-const MAX_TURN: u64 = (1 << 53) - 1;
+/// The largest number of a turn that is read. No channel comes near it, so that from here, too, counting on stays
+/// below 2^53, up to which every JSON parser keeps numbers exactly.
+const MAX_TURN: u64 = 1 << 52;
 
 /// A stored state that breaks what always holds.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -222,3 +222,31 @@ async fn a_key_with_another_turn_is_another_request() {
         assert!(matches!(refused, ServiceError::Refused(Refusal::IdempotencyKeyReused)), "{refused:?}");
     }
 }
+
+#[tokio::test]
+async fn reopening_begins_the_running_turn_anew_and_wakes_its_speaker() {
+    let guild = TestGuild::default();
+    let settings = SettingsPatch { turn_timeout_seconds: Some(30), ..SettingsPatch::default() };
+    let id = channel_with(&guild, ChannelType::Discuss, "alice bob carol", settings).await;
+    post(&guild, "alice", &id, "start").await;
+    guild.guild.close_channel(&guild.human("alice"), &id).await.unwrap();
+    // Carol's turn comes while nobody can write, so no message wakes her.
+    guild.guild.leave(&guild.human("bob"), &id).await.unwrap();
+    published(&guild);
+    guild.clock.advance_seconds(3_600);
+    guild.guild.reopen_channel(&guild.human("alice"), &id).await.unwrap();
+    let (message, plan) = published(&guild).remove(0);
+    let ack = message.ack.expect("what happened");
+    assert_eq!((ack.cause, ack.by.as_str()), (AckCause::Reopened, "alice"));
+    assert_eq!(woken(&plan), ["carol:turn"]);
+    assert_eq!(guild.guild.expire_turns().await.unwrap(), 0, "the time counts from now on");
+    let turn = guild.guild.turn(&guild.human("alice"), &id).await.unwrap();
+    assert_eq!(turn.wake_seq, Some(message.seq));
+
+    // Reopening an open channel, or one in which it is nobody's turn, says nothing.
+    guild.guild.reopen_channel(&guild.human("alice"), &id).await.unwrap();
+    let quiet = channel(&guild, ChannelType::Discuss, "alice bob").await;
+    guild.guild.close_channel(&guild.human("alice"), &quiet).await.unwrap();
+    guild.guild.reopen_channel(&guild.human("alice"), &quiet).await.unwrap();
+    assert!(published(&guild).is_empty());
+}
