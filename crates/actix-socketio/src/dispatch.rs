@@ -140,14 +140,14 @@ impl Served {
 
     /// Has the handler do a job after those before it.
     fn run(self: &Arc<Self>, socket: &Socket, job: Job) {
-        if socket.lane().push(job) {
+        if socket.jobs().push(job) {
             let (served, on) = (Arc::clone(self), socket.clone());
             socket.conn().spawn(async move { served.drive(&on).await });
         }
     }
 
     async fn drive(&self, socket: &Socket) {
-        while let Some(job) = socket.lane().next() {
+        while let Some(job) = socket.jobs().next() {
             let size = match &job {
                 Job::Event { size, .. } => Some(*size),
                 _ => None,

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 
 use crate::{
     Config, DisconnectReason, SendError, SessionLimits,
-    connection::{App, Conn, Hub, Lane, Upper},
+    connection::{App, Conn, Connections, JobQueue, Upper},
     http,
     proto::{
         Moment,
@@ -39,34 +39,34 @@ pub trait EngineHandler: Send + Sync + 'static {
 /// A bare Engine.IO server. Clones are the same server.
 #[derive(Clone)]
 pub struct EngineIo {
-    hub: Arc<Hub>,
+    connections: Arc<Connections>,
 }
 
 impl EngineIo {
     /// A server that answers at [`Config::path`].
     pub fn new(config: Config, handler: impl EngineHandler) -> Self {
-        Self { hub: Hub::new(config, Bare { handler: Arc::new(handler) }) }
+        Self { connections: Connections::new(config, Bare { handler: Arc::new(handler) }) }
     }
 
     /// Registers the server; see [`SocketIo::configure`](crate::SocketIo::configure).
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
-        http::configure(Arc::clone(&self.hub))
+        http::configure(Arc::clone(&self.connections))
     }
 
     /// How many connections there are.
     pub fn connection_count(&self) -> usize {
-        self.hub.len()
+        self.connections.len()
     }
 
     /// Closes every connection and waits for their handlers, 10 s at most.
     pub async fn close(&self) {
-        self.hub.close().await;
+        self.connections.close().await;
     }
 }
 
 impl std::fmt::Debug for EngineIo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EngineIo").field("config", &self.hub.shared.config).finish_non_exhaustive()
+        f.debug_struct("EngineIo").field("config", &self.connections.shared.config).finish_non_exhaustive()
     }
 }
 
@@ -99,7 +99,7 @@ struct Single {
 
 impl Upper for Single {
     fn opened(&mut self, conn: &Arc<Conn>) {
-        let socket = EngineSocket { conn: Arc::clone(conn), lane: Arc::new(Lane::new()) };
+        let socket = EngineSocket { conn: Arc::clone(conn), jobs: Arc::new(JobQueue::new()) };
         self.socket = Some(socket.clone());
         socket.run(&self.handler, EngineJob::Opened);
     }
@@ -128,7 +128,7 @@ impl Upper for Single {
 #[derive(Clone)]
 pub struct EngineSocket {
     conn: Arc<Conn>,
-    lane: Arc<Lane<EngineJob>>,
+    jobs: Arc<JobQueue<EngineJob>>,
 }
 
 enum EngineJob {
@@ -156,14 +156,14 @@ impl EngineSocket {
     }
 
     fn run(&self, handler: &Arc<dyn EngineHandler>, job: EngineJob) {
-        if self.lane.push(job) {
+        if self.jobs.push(job) {
             let (socket, handler) = (self.clone(), Arc::clone(handler));
             self.conn.spawn(async move { socket.drive(&*handler).await });
         }
     }
 
     async fn drive(&self, handler: &dyn EngineHandler) {
-        while let Some(job) = self.lane.next() {
+        while let Some(job) = self.jobs.next() {
             let mut size = None;
             let work = async {
                 match job {

@@ -7,7 +7,7 @@ use actix_web::web::ServiceConfig;
 use crate::{
     Config,
     broadcast::Namespace,
-    connection::Hub,
+    connection::Connections,
     dispatch::{Namespaces, Served, WithNamespaces},
     handler::Handler,
     http,
@@ -17,7 +17,7 @@ use crate::{
 /// requests of one session may arrive at any of them.
 #[derive(Clone)]
 pub struct SocketIo {
-    hub: Arc<Hub>,
+    connections: Arc<Connections>,
     namespaces: Namespaces,
 }
 
@@ -29,7 +29,7 @@ impl SocketIo {
 
     /// Registers the server's routes: `App::new().configure(server.configure())`.
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
-        http::configure(Arc::clone(&self.hub))
+        http::configure(Arc::clone(&self.connections))
     }
 
     /// A namespace, for broadcasts from outside of its handler. `None` if there is no such.
@@ -39,19 +39,19 @@ impl SocketIo {
 
     /// How many connections there are, with or without a namespace.
     pub fn connection_count(&self) -> usize {
-        self.hub.len()
+        self.connections.len()
     }
 
     /// Disconnects every socket with [`crate::DisconnectReason::ServerShuttingDown`], waits for
     /// their handlers (10 s at most) and accepts nobody any more.
     pub async fn close(&self) {
-        self.hub.close().await;
+        self.connections.close().await;
     }
 }
 
 impl std::fmt::Debug for SocketIo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SocketIo").field("config", &self.hub.shared.config).finish_non_exhaustive()
+        f.debug_struct("SocketIo").field("config", &self.connections.shared.config).finish_non_exhaustive()
     }
 }
 
@@ -84,7 +84,10 @@ impl Builder {
             (name, Arc::new(served))
         });
         let namespaces: Namespaces = Arc::new(served.collect());
-        SocketIo { hub: Hub::new(self.config, WithNamespaces(Arc::clone(&namespaces))), namespaces }
+        SocketIo {
+            connections: Connections::new(self.config, WithNamespaces(Arc::clone(&namespaces))),
+            namespaces,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     AckError, Args, DisconnectReason, EmitError, Heartbeat, Outgoing, SendError,
-    connection::{Conn, Lane},
+    connection::{Conn, JobQueue},
     data::Data,
     proto::{
         Moment,
@@ -37,7 +37,7 @@ struct Inner {
     identity: OnceLock<Identity>,
     conn: Arc<Conn>,
     rooms: Arc<Rooms<Socket>>,
-    lane: Lane<Job>,
+    jobs: JobQueue<Job>,
     /// Between the answer to CONNECT and the end.
     connected: AtomicBool,
     /// The namespace was left. The client may be in it again, with another socket.
@@ -77,7 +77,7 @@ impl Socket {
             identity: OnceLock::new(),
             conn,
             rooms,
-            lane: Lane::new(),
+            jobs: JobQueue::new(),
             connected: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             may_return: AtomicBool::new(false),
@@ -277,8 +277,8 @@ impl Socket {
         &self.inner.rooms
     }
 
-    pub(crate) fn lane(&self) -> &Lane<Job> {
-        &self.inner.lane
+    pub(crate) fn jobs(&self) -> &JobQueue<Job> {
+        &self.inner.jobs
     }
 
     /// Says who it is, before anybody has asked. False when somebody has.

@@ -12,7 +12,7 @@
 
 pub mod center;
 pub mod error;
-pub mod failure;
+pub mod error_answer;
 pub mod fields;
 pub mod guild;
 mod open;

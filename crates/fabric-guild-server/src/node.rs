@@ -15,7 +15,7 @@ use fabric_domain::model::GuildId;
 use fabric_domain::ports::{Clock, IdentityCenter, Publisher};
 use fabric_domain::services::{Guild, Ports};
 use fabric_files::{DiskFiles, FolderError};
-use fabric_http::{Api, Pace};
+use fabric_http::{Api, UploadPace};
 use fabric_realtime::{Gateway, Hub};
 use fabric_serverkit::system::SystemClock;
 use fabric_serverkit::web::{with_connection_settings, with_request_id};
@@ -101,7 +101,7 @@ impl Node {
         let api = Api {
             guild: Arc::clone(&guild),
             system_key: settings.commands_sync_key.clone(),
-            upload_pace: Pace::default(),
+            upload_pace: UploadPace::default(),
         };
 
         let (routes, origins) = (sockets.clone(), settings.cors_origins.clone());

@@ -15,7 +15,7 @@ use fabric_domain::services::Guild;
 use fabric_serverkit::Secret;
 
 pub use metrics::measured;
-pub use routes::{Pace, cors};
+pub use routes::{UploadPace, cors};
 
 /// What the routes work on.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Api {
     /// Whoever gives it may post as the guild itself; an empty one lets nobody.
     pub system_key: Secret,
     /// How slowly files may be uploaded.
-    pub upload_pace: Pace,
+    pub upload_pace: UploadPace,
 }
 
 /// Registers every route. The scope must also be wrapped in [`cors`], and around that in

@@ -8,10 +8,10 @@ use fabric_api::realtime::{MembershipChanged, MessageDeleted, PresenceChanged, e
 use fabric_domain::decisions::{Commit, Event};
 use fabric_domain::model::{self, ChannelId, ChannelType, DeliveryPlan, Presence, Timestamp, UserId};
 
-use crate::frames::{Frame, MessageFrames, encode};
+use crate::frames::{EncodedEvent, MessageFrames, encode};
 use crate::metrics::{self, Metrics};
 use crate::rooms::Rooms;
-use crate::session::Session;
+use crate::session::SocketSession;
 use crate::sessions::Sessions;
 
 /// Everybody whom an event may concern: who is connected, and who has joined which channel.
@@ -27,7 +27,7 @@ impl Audience {
     }
 
     /// A socket is gone. True when it was the user's last.
-    pub(crate) fn disconnect(&self, session: &Arc<Session>) -> bool {
+    pub(crate) fn disconnect(&self, session: &Arc<SocketSession>) -> bool {
         for channel in session.close() {
             self.rooms.with(&channel, |room| room.leave(session.id()));
         }
@@ -122,7 +122,7 @@ impl Audience {
     }
 
     /// Sends an event to everybody in a channel.
-    fn tell_room(&self, channel: &ChannelId, event: Option<Frame>) {
+    fn tell_room(&self, channel: &ChannelId, event: Option<EncodedEvent>) {
         if let Some(event) = event {
             let delivered =
                 self.rooms.with(channel, |room| room.deliver(None, |_| Some(event.clone()), |_| {}));
@@ -131,7 +131,7 @@ impl Audience {
     }
 
     /// Sends an event to everybody in a channel but this user.
-    pub(crate) fn tell_others(&self, channel: &ChannelId, user: &UserId, event: &Frame) {
+    pub(crate) fn tell_others(&self, channel: &ChannelId, user: &UserId, event: &EncodedEvent) {
         let delivered = self.rooms.with(channel, |room| {
             room.deliver(None, |session| (session.user() != user).then(|| event.clone()), |_| {})
         });
@@ -139,7 +139,7 @@ impl Audience {
     }
 
     /// Sends to those sockets of a user that are not in the room, and so have not got it yet.
-    fn tell_outside(&self, channel: &ChannelId, user: &UserId, event: Option<&Frame>) {
+    fn tell_outside(&self, channel: &ChannelId, user: &UserId, event: Option<&EncodedEvent>) {
         let sessions = self.sessions.of(user);
         let outside: Vec<_> = self.rooms.with(channel, |room| {
             sessions.into_iter().filter(|session| !room.contains(session.id())).collect()
@@ -157,7 +157,7 @@ impl Audience {
         self.tell(&self.sessions.all(), encode(event::PRESENCE, &change).as_ref());
     }
 
-    fn tell(&self, sessions: &[Arc<Session>], event: Option<&Frame>) {
+    fn tell(&self, sessions: &[Arc<SocketSession>], event: Option<&EncodedEvent>) {
         if let Some(event) = event {
             let delivered = sessions.iter().filter(|session| session.send(event)).count();
             self.metrics.deliveries.increment(delivered as u64);
@@ -172,7 +172,7 @@ fn membership(
     user: &UserId,
     channel_type: ChannelType,
     at: Timestamp,
-) -> Option<Frame> {
+) -> Option<EncodedEvent> {
     let change = MembershipChanged {
         channel_id: channel.clone(),
         user_id: user.clone(),

@@ -23,7 +23,7 @@ pub(crate) struct Place {
 /// An encoded event, in the two shapes in which it may leave: as it is, and, for clients that recover their
 /// connection, with its offset behind its arguments.
 #[derive(Debug, Clone)]
-pub(crate) struct Frame(Arc<Encoded>);
+pub(crate) struct EncodedEvent(Arc<Encoded>);
 
 #[derive(Debug)]
 struct Encoded {
@@ -37,7 +37,7 @@ struct Encoded {
 /// Offsets only tell events apart; what a client got last is looked up among what it was sent.
 static NEXT_OFFSET: AtomicU64 = AtomicU64::new(1);
 
-impl Frame {
+impl EncodedEvent {
     fn new(plain: Outgoing, place: Option<Place>) -> Self {
         let offset = NEXT_OFFSET.fetch_add(1, Ordering::Relaxed).to_string();
         let placed = plain.with_offset(&offset);
@@ -69,13 +69,13 @@ impl Frame {
 }
 
 /// An event for the namespace. Our own types always encode; should one not, it is left out and logged.
-pub(crate) fn encode(name: &'static str, payload: &impl Serialize) -> Option<Frame> {
+pub(crate) fn encode(name: &'static str, payload: &impl Serialize) -> Option<EncodedEvent> {
     encode_at(name, payload, None)
 }
 
-fn encode_at(name: &'static str, payload: &impl Serialize, place: Option<Place>) -> Option<Frame> {
+fn encode_at(name: &'static str, payload: &impl Serialize, place: Option<Place>) -> Option<EncodedEvent> {
     Outgoing::event(NAMESPACE, name, payload)
-        .map(|event| Frame::new(event, place))
+        .map(|event| EncodedEvent::new(event, place))
         .inspect_err(|error| tracing::error!(name, %error, "cannot encode an event"))
         .ok()
 }
@@ -86,7 +86,7 @@ pub(crate) struct MessageFrames<'a> {
     channel_type: ChannelType,
     plan: &'a DeliveryPlan,
     by_user: HashMap<&'a UserId, Delivery>,
-    encoded: Vec<(Delivery, Option<Frame>)>,
+    encoded: Vec<(Delivery, Option<EncodedEvent>)>,
 }
 
 impl<'a> MessageFrames<'a> {
@@ -101,7 +101,7 @@ impl<'a> MessageFrames<'a> {
     }
 
     /// The frame for this user, if they get one.
-    pub(crate) fn of(&mut self, user: &UserId) -> Option<Frame> {
+    pub(crate) fn of(&mut self, user: &UserId) -> Option<EncodedEvent> {
         let others = if self.plan.others_observe { Delivery::Observe } else { Delivery::Skip };
         let delivery = self.by_user.get(user).copied().unwrap_or(others);
         if let Some((_, frame)) = self.encoded.iter().find(|(known, _)| *known == delivery) {
@@ -120,7 +120,7 @@ impl<'a> MessageFrames<'a> {
         }
     }
 
-    fn frame(&self, delivery: Delivery) -> Option<Frame> {
+    fn frame(&self, delivery: Delivery) -> Option<EncodedEvent> {
         let wake = match delivery {
             Delivery::Wake(reason) => Some(self.plan.wake(reason).into()),
             Delivery::Observe => None,
@@ -135,7 +135,7 @@ pub(crate) fn created(
     message: &guild::Message,
     channel_type: ChannelType,
     wake: Option<Wake>,
-) -> Option<Frame> {
+) -> Option<EncodedEvent> {
     let wakes = wake.is_some();
     let payload =
         MessageCreated { message: message.clone(), channel_type: channel_type.into(), wakeup: wakes, wake };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_socketio::{Args, ConnectError, DisconnectReason, Event, Handler, Handshake, Previous, Socket};
 use async_trait::async_trait;
-use fabric_api::failure::Failure;
+use fabric_api::error_answer::ErrorAnswer;
 use fabric_api::fields::{self, FromFields};
 use fabric_api::guild::{CommandAnswer, PostAnswer, PresenceRow, SetPresence, TurnCommand};
 use fabric_api::realtime::{
@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::hub::Hub;
-use crate::session::{Session, Token};
+use crate::session::{SocketSession, Token};
 use crate::typing::Typists;
 use crate::watch;
 
@@ -49,12 +49,12 @@ impl Gateway {
         watch::note_settled(&self.hub, &self.guild).await;
     }
 
-    pub(crate) fn leave(&self, session: &Arc<Session>, channel: &ChannelId) {
+    pub(crate) fn leave(&self, session: &Arc<SocketSession>, channel: &ChannelId) {
         self.hub.audience.rooms.with(channel, |room| room.leave(session.id()));
         session.exit(channel);
     }
 
-    async fn post(&self, session: &Session, request: SocketPost) -> Result<Value, ServiceError> {
+    async fn post(&self, session: &SocketSession, request: SocketPost) -> Result<Value, ServiceError> {
         let key = request.idempotency_key.as_deref().map(RequestKey::parse).transpose()?;
         let post = Post {
             content: request.message.content,
@@ -69,7 +69,7 @@ impl Gateway {
 
     async fn command(
         &self,
-        session: &Session,
+        session: &SocketSession,
         command: Command,
         request: SocketTurnCommand,
     ) -> Result<Value, ServiceError> {
@@ -84,14 +84,18 @@ impl Gateway {
         Ok(to_value(&CommandAnswer::from(outcome)))
     }
 
-    async fn set_presence(&self, session: &Session, request: SetPresence) -> Result<Value, ServiceError> {
+    async fn set_presence(
+        &self,
+        session: &SocketSession,
+        request: SetPresence,
+    ) -> Result<Value, ServiceError> {
         let SetPresence { status, source } = request;
         let presence = self.guild.set_presence(&session.caller, session.user(), status, source).await?;
         Ok(to_value(&PresenceRow::new(presence, true)))
     }
 
     /// Typing is for those who are in the channel, by one who is.
-    fn typing(&self, session: &Session, request: SetTyping) {
+    fn typing(&self, session: &SocketSession, request: SetTyping) {
         let SetTyping { channel_id, typing } = request;
         let is_in = self.hub.audience.rooms.with(&channel_id, |room| room.contains(session.id()));
         let now = self.guild.now();
@@ -100,7 +104,7 @@ impl Gateway {
         }
     }
 
-    async fn refresh(&self, session: &Session, request: &RefreshSession) -> Value {
+    async fn refresh(&self, session: &SocketSession, request: &RefreshSession) -> Value {
         match self.guild.identify(&request.token).await {
             Ok(identity) if identity.user_id == *session.user() => {
                 session.refresh(Token::new(&request.token, identity.expires_at));
@@ -131,7 +135,7 @@ impl Gateway {
         Ok(Attached::new(session, is_first))
     }
 
-    async fn tell_presence(&self, session: &Session) {
+    async fn tell_presence(&self, session: &SocketSession) {
         loop {
             let changes = self.hub.presence_changes(session.user());
             // Without the database nobody hears of it, and nothing else fails.
@@ -147,7 +151,7 @@ pub(crate) fn to_value(payload: &impl Serialize) -> Value {
     serde_json::to_value(payload).unwrap_or_default()
 }
 
-pub(crate) fn failed(error: impl Into<Failure>) -> Value {
+pub(crate) fn failed(error: impl Into<ErrorAnswer>) -> Value {
     json!({ "ok": false, "error": error.into().code })
 }
 
@@ -158,13 +162,13 @@ fn read<T: FromFields>(args: &Args) -> Result<T, Refusal> {
 
 /// What a socket carries along.
 struct Attached {
-    session: Arc<Session>,
+    session: Arc<SocketSession>,
     /// Whether everybody is yet to be told that with this socket its user came online.
     is_news: AtomicBool,
 }
 
 impl Attached {
-    fn new(session: Arc<Session>, is_news: bool) -> Self {
+    fn new(session: Arc<SocketSession>, is_news: bool) -> Self {
         Self { session, is_news: AtomicBool::new(is_news) }
     }
 }
@@ -197,10 +201,11 @@ impl Handler for Gateway {
 
     async fn connect(&self, socket: &Socket, handshake: &Handshake) -> Result<(), ConnectError> {
         let token = handshake.auth.get("token").and_then(Value::as_str).unwrap_or_default();
-        let refuse =
-            |failure: Failure| ConnectError::new(failure.message).with_data(json!({ "error": failure.code }));
+        let refuse = |answer: ErrorAnswer| {
+            ConnectError::new(answer.message).with_data(json!({ "error": answer.code }))
+        };
         if token.is_empty() {
-            return Err(refuse(Failure::new(401, "invalid_token", "missing token")));
+            return Err(refuse(ErrorAnswer::new(401, "invalid_token", "missing token")));
         }
         let identity = self.guild.identify(token).await.map_err(|error| refuse(error.into()))?;
         let fresh = Token::new(token, identity.expires_at);
@@ -211,7 +216,7 @@ impl Handler for Gateway {
             let (attached, outcome) = match attached {
                 Ok(attached) => (Ok(attached), &self.hub.audience.metrics.recovered),
                 Err(why) => {
-                    (Err(refuse(Failure::new(409, "session_lost", why))), &self.hub.audience.metrics.lost)
+                    (Err(refuse(ErrorAnswer::new(409, "session_lost", why))), &self.hub.audience.metrics.lost)
                 }
             };
             outcome.increment(1);
@@ -219,11 +224,11 @@ impl Handler for Gateway {
             return Ok(());
         }
         let recovers = takes_offsets(handshake.header("user-agent"), handshake.origin.is_some());
-        let session = Arc::new(Session::new(socket.clone(), identity.caller(), fresh, recovers));
+        let session = Arc::new(SocketSession::new(socket.clone(), identity.caller(), fresh, recovers));
         // Counted here, before it is connected: many sockets at once must not get past the limit.
         let Ok(is_first) = self.hub.audience.sessions.connect(&session, MAX_SOCKETS_PER_USER) else {
             let message = format!("a user has at most {MAX_SOCKETS_PER_USER} sockets");
-            return Err(refuse(Failure::new(429, "too_many_sockets", message)));
+            return Err(refuse(ErrorAnswer::new(429, "too_many_sockets", message)));
         };
         socket.set_data(Attached::new(session, is_first));
         Ok(())
@@ -265,7 +270,7 @@ impl Handler for Gateway {
                     Ok(request) => self.post(&session, request).await,
                     Err(refusal) => Err(refusal.into()),
                 };
-                posted.unwrap_or_else(|error| to_value(&Failure::from(error).body(socket.id())))
+                posted.unwrap_or_else(|error| to_value(&ErrorAnswer::from(error).body(socket.id())))
             }
             event::TURN_PASS | event::TURN_FORCE_PROCEED => {
                 let command = match event.name.as_str() {
@@ -276,14 +281,14 @@ impl Handler for Gateway {
                     Ok(request) => self.command(&session, command, request).await,
                     Err(refusal) => Err(refusal.into()),
                 };
-                answered.unwrap_or_else(|error| to_value(&Failure::from(error).body(socket.id())))
+                answered.unwrap_or_else(|error| to_value(&ErrorAnswer::from(error).body(socket.id())))
             }
             event::PRESENCE => {
                 let set = match read::<SetPresence>(&event.args) {
                     Ok(request) => self.set_presence(&session, request).await,
                     Err(refusal) => Err(refusal.into()),
                 };
-                set.unwrap_or_else(|error| to_value(&Failure::from(error).body(socket.id())))
+                set.unwrap_or_else(|error| to_value(&ErrorAnswer::from(error).body(socket.id())))
             }
             event::TYPING => match read::<SetTyping>(&event.args) {
                 Ok(request) => {
@@ -318,7 +323,7 @@ impl Handler for Gateway {
     }
 }
 
-fn session(socket: &Socket) -> Option<Arc<Session>> {
+fn session(socket: &Socket) -> Option<Arc<SocketSession>> {
     socket.data::<Attached>().map(|attached| Arc::clone(&attached.session))
 }
 

@@ -14,7 +14,7 @@ use crate::delivery::Audience;
 use crate::frames::encode;
 use crate::presence::PresenceOrder;
 use crate::rooms::{SHARDS, shard_of};
-use crate::session::Session;
+use crate::session::SocketSession;
 use crate::settled::Settled;
 
 /// Commits that may wait for a delivering task; past it, committing waits. Delivery itself waits for nobody.
@@ -94,7 +94,7 @@ impl Hub {
 
     /// A connection was lost whose client may come back: its channels, and what comes in them, are kept for a
     /// while. True when it was the user's last.
-    pub(crate) fn park(&self, pid: &str, session: &Arc<Session>, now: Timestamp) -> bool {
+    pub(crate) fn park(&self, pid: &str, session: &Arc<SocketSession>, now: Timestamp) -> bool {
         let parked = self.audience.sessions.park(pid, session, now);
         parked.unwrap_or_else(|| self.audience.disconnect(session))
     }

@@ -11,17 +11,22 @@ use fabric_domain::ports::SeqRange;
 use fabric_domain::services::ServiceError;
 use serde_json::Value;
 
-use crate::frames::{Frame, created};
+use crate::frames::{EncodedEvent, created};
 use crate::gateway::{Gateway, failed, to_value};
 use crate::room::GoLive;
-use crate::session::Session;
+use crate::session::SocketSession;
 
 /// Messages read at a time for a socket that catches up.
 const PAGE: u32 = 200;
 
 impl Gateway {
     /// `join_channel`: see `room.rs` for the order of things.
-    pub(crate) async fn join(&self, session: &Arc<Session>, request: &JoinChannel, ack: impl FnOnce(Value)) {
+    pub(crate) async fn join(
+        &self,
+        session: &Arc<SocketSession>,
+        request: &JoinChannel,
+        ack: impl FnOnce(Value),
+    ) {
         let channel = &request.channel_id;
         // Checked before the socket enters, so that a stranger is never in the room; what is read after
         // the entry is what counts.
@@ -54,7 +59,7 @@ impl Gateway {
     /// Reads the channel, and which messages the socket has to be sent before those that are held for it.
     async fn start_catching_up(
         &self,
-        session: &Arc<Session>,
+        session: &Arc<SocketSession>,
         request: &JoinChannel,
     ) -> Result<Start, ServiceError> {
         let channel = &request.channel_id;
@@ -75,10 +80,10 @@ impl Gateway {
 
     /// Sends what was missed, then what was held, and no faster than the client reads: however much that is,
     /// it neither fills the socket's queue nor our memory.
-    async fn catch_up(&self, session: &Arc<Session>, start: &Start) -> Result<(), ServiceError> {
+    async fn catch_up(&self, session: &Arc<SocketSession>, start: &Start) -> Result<(), ServiceError> {
         let Start { aggregate, wakes, first_missed, end } = start;
         let channel = &aggregate.channel.id;
-        let mut pace = Pace::default();
+        let mut pace = ReplayPace::default();
         let mut next = wakes.first().unwrap_or(*end).min(*first_missed);
         while next < *end {
             if !session.is_connected() {
@@ -124,7 +129,7 @@ impl Gateway {
     async fn missed_wakes(
         &self,
         channel: &ChannelAggregate,
-        session: &Session,
+        session: &SocketSession,
         since: Option<Seq>,
     ) -> Result<MissedWakes, ServiceError> {
         let (id, user) = (&channel.channel.id, session.user());
@@ -155,17 +160,17 @@ struct Start {
 
 /// Waits now and then until the client has read.
 #[derive(Debug, Default)]
-struct Pace {
+struct ReplayPace {
     events: usize,
     bytes: usize,
 }
 
-impl Pace {
+impl ReplayPace {
     /// So much goes at once: a part of the socket's queue, which others write to as well.
     const EVENTS: usize = 200;
     const BYTES: usize = 256 * 1024;
 
-    async fn send(&mut self, session: &Session, event: &Frame) {
+    async fn send(&mut self, session: &SocketSession, event: &EncodedEvent) {
         if self.events >= Self::EVENTS || self.bytes + event.size() > Self::BYTES {
             session.flushed().await;
             *self = Self::default();

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use fabric_domain::model::{Seq, UserId};
 
-use crate::frames::Frame;
-use crate::session::Session;
+use crate::frames::EncodedEvent;
+use crate::session::SocketSession;
 
 /// Events, and bytes of them, that may be held for a socket that catches up; further ones close it, and it begins
 /// again.
@@ -45,7 +45,7 @@ pub(crate) struct Room {
 
 #[derive(Debug)]
 struct Occupant {
-    session: Arc<Session>,
+    session: Arc<SocketSession>,
     phase: Phase,
 }
 
@@ -92,7 +92,7 @@ impl Waiting {
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) seq: Option<Seq>,
-    pub(crate) event: Frame,
+    pub(crate) event: EncodedEvent,
 }
 
 impl Room {
@@ -101,14 +101,14 @@ impl Room {
     }
 
     /// A new member's socket: live at once, since it missed nothing. One that is in already stays as it is.
-    pub(crate) fn enter_live(&mut self, session: &Arc<Session>) {
+    pub(crate) fn enter_live(&mut self, session: &Arc<SocketSession>) {
         self.occupants
             .entry(session.id().to_owned())
             .or_insert_with(|| Occupant { session: Arc::clone(session), phase: Phase::Live });
     }
 
     /// A socket that is about to read what it missed.
-    pub(crate) fn enter_catching_up(&mut self, session: &Arc<Session>) {
+    pub(crate) fn enter_catching_up(&mut self, session: &Arc<SocketSession>) {
         // Joined again while joining: what was held still counts.
         let waiting = match self.occupants.remove(session.id()) {
             Some(Occupant { phase: Phase::CatchingUp(waiting), .. }) => waiting,
@@ -140,12 +140,12 @@ impl Room {
         GoLive::Live
     }
 
-    pub(crate) fn leave(&mut self, socket: &str) -> Option<Arc<Session>> {
+    pub(crate) fn leave(&mut self, socket: &str) -> Option<Arc<SocketSession>> {
         self.occupants.remove(socket).map(|occupant| occupant.session)
     }
 
     /// Takes all sockets of a user out.
-    pub(crate) fn remove_user(&mut self, user: &UserId) -> Vec<Arc<Session>> {
+    pub(crate) fn remove_user(&mut self, user: &UserId) -> Vec<Arc<SocketSession>> {
         let is_theirs = |occupant: &Occupant| occupant.session.user() == user;
         self.occupants
             .extract_if(|_, occupant| is_theirs(occupant))
@@ -163,8 +163,8 @@ impl Room {
     pub(crate) fn deliver(
         &mut self,
         seq: Option<Seq>,
-        mut version: impl FnMut(&Session) -> Option<Frame>,
-        mut live: impl FnMut(&Session),
+        mut version: impl FnMut(&SocketSession) -> Option<EncodedEvent>,
+        mut live: impl FnMut(&SocketSession),
     ) -> u64 {
         let mut delivered = 0;
         self.seen = seq.unwrap_or(self.seen);

@@ -9,7 +9,7 @@ use actix_socketio::{DisconnectReason, SendError, Socket};
 use fabric_domain::model::{Caller, ChannelId, Seq, Timestamp, UserId};
 use parking_lot::Mutex;
 
-use crate::frames::Frame;
+use crate::frames::EncodedEvent;
 use crate::unconfirmed::{Arrived, Unconfirmed};
 
 /// So many events, and bytes of them, are kept for a client that may lose its connection. Less than a socket's
@@ -21,7 +21,7 @@ const NOTICE: Duration = Duration::from_mins(1);
 
 /// A client, whose it is, and which channels it has joined.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct SocketSession {
     /// Its socket's id, which it keeps when it recovers.
     id: String,
     pub(crate) caller: Caller,
@@ -56,13 +56,13 @@ enum Resumed {
 }
 
 impl Line {
-    fn note_resumed(&mut self, event: &Frame) {
+    fn note_resumed(&mut self, event: &EncodedEvent) {
         if let (Some(resumed), Some(place)) = (&mut self.resumed, event.place()) {
             resumed.entry(place.channel.clone()).or_insert(Resumed::From(place.seq));
         }
     }
 
-    fn note_wake(&mut self, event: &Frame) {
+    fn note_wake(&mut self, event: &EncodedEvent) {
         if let (Some(socket), Some(place)) = (&self.socket, event.place())
             && place.wakes
         {
@@ -73,12 +73,12 @@ impl Line {
 
 #[derive(Debug, Default)]
 struct Kept {
-    events: VecDeque<Frame>,
+    events: VecDeque<EncodedEvent>,
     bytes: usize,
 }
 
 impl Kept {
-    fn push(&mut self, event: Frame) {
+    fn push(&mut self, event: EncodedEvent) {
         self.bytes += event.size();
         self.events.push_back(event);
         while self.events.len() > KEPT_EVENTS || self.bytes > KEPT_BYTES {
@@ -123,7 +123,7 @@ pub(crate) enum TokenState {
     Expired,
 }
 
-impl Session {
+impl SocketSession {
     /// A client that has just connected; `recovers` says whether it may come back to this very session.
     pub(crate) fn new(socket: Socket, caller: Caller, token: Token, recovers: bool) -> Self {
         let unconfirmed = Unconfirmed::new(socket.heartbeat());
@@ -186,7 +186,7 @@ impl Session {
 
     /// Sends an event, or keeps it for a client whose connection is lost. Answers whether it was put on a live
     /// socket. One that is gone, or too slow and therefore closed, is no concern of the sender.
-    pub(crate) fn send(&self, event: &Frame) -> bool {
+    pub(crate) fn send(&self, event: &EncodedEvent) -> bool {
         // Sent under the lock, so that a client that comes back meanwhile gets everything once and in order.
         let line = &mut *self.line.lock();
         let encoded = match &mut line.kept {
@@ -289,7 +289,7 @@ impl Session {
         let line = &mut *self.line.lock();
         let kept = line.kept.as_ref()?;
         let received = kept.received(offset)?;
-        let missed: Vec<Frame> = kept.events.iter().skip(received).cloned().collect();
+        let missed: Vec<EncodedEvent> = kept.events.iter().skip(received).cloned().collect();
         let arrived = without(line.unconfirmed.take_all(), &missed);
         line.resumed = Some(HashMap::new());
         line.unconfirmed = Unconfirmed::new(socket.heartbeat());
@@ -348,9 +348,9 @@ impl Session {
 }
 
 /// Of these wakes those before the first one of their channel that was missed.
-fn without(wakes: Arrived, missed: &[Frame]) -> Arrived {
+fn without(wakes: Arrived, missed: &[EncodedEvent]) -> Arrived {
     let mut first_missed = HashMap::new();
-    for place in missed.iter().filter_map(Frame::place).filter(|place| place.wakes) {
+    for place in missed.iter().filter_map(EncodedEvent::place).filter(|place| place.wakes) {
         let first = first_missed.entry(&place.channel).or_insert(place.seq);
         *first = place.seq.min(*first);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fabric_domain::model::{Timestamp, UserId};
 use parking_lot::Mutex;
 
-use crate::session::Session;
+use crate::session::SocketSession;
 
 /// The most sessions that wait for their clients.
 const MAX_PARKED: usize = 10_000;
@@ -19,14 +19,14 @@ const PARKED: Duration = Duration::from_mins(2);
 pub(crate) struct Sessions {
     users: Mutex<HashMap<UserId, Vec<Present>>>,
     /// Sessions whose connection is lost and may come back, by their private id.
-    parked: Mutex<HashMap<String, Arc<Session>>>,
+    parked: Mutex<HashMap<String, Arc<SocketSession>>>,
 }
 
 /// A session of a user. Whether it is connected is said here and not asked of the session, so that of two sockets
 /// that come or go at once exactly one is the first or the last.
 #[derive(Debug)]
 struct Present {
-    session: Arc<Session>,
+    session: Arc<SocketSession>,
     is_connected: bool,
 }
 
@@ -41,7 +41,7 @@ fn connected(sessions: &[Present]) -> usize {
 
 impl Sessions {
     /// Lets a socket in, unless its user has `most` already. True when it is the user's first.
-    pub(crate) fn connect(&self, session: &Arc<Session>, most: usize) -> Result<bool, TooManySockets> {
+    pub(crate) fn connect(&self, session: &Arc<SocketSession>, most: usize) -> Result<bool, TooManySockets> {
         let mut users = self.users.lock();
         let sessions = users.entry(session.user().clone()).or_default();
         let before = connected(sessions);
@@ -53,13 +53,13 @@ impl Sessions {
     }
 
     /// A client came back to its session. True when the user has no other socket.
-    pub(crate) fn come_back(&self, session: &Arc<Session>) -> bool {
+    pub(crate) fn come_back(&self, session: &Arc<SocketSession>) -> bool {
         self.set_connected(session, true) == 1
     }
 
     /// A connection was lost: keeps the session for a while, if its client may come back. Answers whether it was the
     /// user's last; `None` when it is not kept.
-    pub(crate) fn park(&self, pid: &str, session: &Arc<Session>, now: Timestamp) -> Option<bool> {
+    pub(crate) fn park(&self, pid: &str, session: &Arc<SocketSession>, now: Timestamp) -> Option<bool> {
         let mut parked = self.parked.lock();
         if parked.len() >= MAX_PARKED || !session.lose(now) {
             return None;
@@ -70,7 +70,7 @@ impl Sessions {
     }
 
     /// Answers how many sockets of its user are connected now.
-    fn set_connected(&self, session: &Arc<Session>, is_connected: bool) -> usize {
+    fn set_connected(&self, session: &Arc<SocketSession>, is_connected: bool) -> usize {
         let mut users = self.users.lock();
         let Some(sessions) = users.get_mut(session.user()) else { return 0 };
         if let Some(present) = sessions.iter_mut().find(|present| Arc::ptr_eq(&present.session, session)) {
@@ -80,24 +80,24 @@ impl Sessions {
     }
 
     /// The session of a client that comes back.
-    pub(crate) fn parked(&self, pid: &str) -> Option<Arc<Session>> {
+    pub(crate) fn parked(&self, pid: &str) -> Option<Arc<SocketSession>> {
         self.parked.lock().get(pid).cloned()
     }
 
     /// It is back, or will not be.
-    pub(crate) fn unpark(&self, pid: &str) -> Option<Arc<Session>> {
+    pub(crate) fn unpark(&self, pid: &str) -> Option<Arc<SocketSession>> {
         self.parked.lock().remove(pid)
     }
 
     /// Takes out those that have been away for too long.
-    pub(crate) fn take_expired(&self, now: Timestamp) -> Vec<Arc<Session>> {
+    pub(crate) fn take_expired(&self, now: Timestamp) -> Vec<Arc<SocketSession>> {
         let before = now.minus(PARKED);
         let mut parked = self.parked.lock();
         parked.extract_if(|_, session| session.is_lost_before(before)).map(|(_, session)| session).collect()
     }
 
     /// A socket is gone for good. True when it was the user's last.
-    pub(crate) fn remove(&self, session: &Arc<Session>) -> bool {
+    pub(crate) fn remove(&self, session: &Arc<SocketSession>) -> bool {
         let mut users = self.users.lock();
         let Some(sessions) = users.get_mut(session.user()) else { return false };
         let before = connected(sessions);
@@ -110,19 +110,19 @@ impl Sessions {
     }
 
     /// Every connected socket.
-    pub(crate) fn connected(&self) -> Vec<Arc<Session>> {
+    pub(crate) fn connected(&self) -> Vec<Arc<SocketSession>> {
         let users = self.users.lock();
         let present = users.values().flatten().filter(|present| present.is_connected);
         present.map(|present| Arc::clone(&present.session)).collect()
     }
 
     /// Every connected socket, and those that may come back.
-    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+    pub(crate) fn all(&self) -> Vec<Arc<SocketSession>> {
         self.users.lock().values().flatten().map(|present| Arc::clone(&present.session)).collect()
     }
 
     /// Those of one user, connected or not.
-    pub(crate) fn of(&self, user: &UserId) -> Vec<Arc<Session>> {
+    pub(crate) fn of(&self, user: &UserId) -> Vec<Arc<SocketSession>> {
         let users = self.users.lock();
         let theirs = users.get(user).into_iter().flatten();
         theirs.map(|present| Arc::clone(&present.session)).collect()

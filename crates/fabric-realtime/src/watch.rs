@@ -12,7 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::frames::encode;
 use crate::hub::Hub;
-use crate::session::{Session, TokenState};
+use crate::session::{SocketSession, TokenState};
 use crate::typing::Typists;
 
 /// How often everything is looked at that is in memory.
@@ -72,7 +72,7 @@ async fn watch_revocations(hub: Weak<Hub>, guild: Weak<Guild>) {
 }
 
 /// Shuts out whose token does not stand for them any more.
-fn check_revoked(session: &Weak<Session>, token: &str, identity: Result<Identity, ServiceError>) {
+fn check_revoked(session: &Weak<SocketSession>, token: &str, identity: Result<Identity, ServiceError>) {
     let Some(session) = session.upgrade() else { return };
     let holds = match identity {
         Ok(identity) => identity.user_id == *session.user(),

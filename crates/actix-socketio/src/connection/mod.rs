@@ -2,8 +2,8 @@
 
 mod admission;
 mod conn;
-mod hub;
-mod lane;
+mod connections;
+mod job_queue;
 mod request;
 mod shared;
 mod sweeper;
@@ -11,6 +11,6 @@ mod work;
 mod worker;
 
 pub(crate) use conn::{Conn, Upper};
-pub(crate) use hub::{App, Hub, Refused};
-pub(crate) use lane::Lane;
+pub(crate) use connections::{App, Connections, Refused};
+pub(crate) use job_queue::JobQueue;
 pub(crate) use request::{Request, address, query};

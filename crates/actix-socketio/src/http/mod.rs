@@ -13,85 +13,89 @@ use actix_web::{
     web::{self, Payload, ServiceConfig},
 };
 
-use self::response::{Problem, respond};
+use self::response::{RequestError, respond};
 use crate::{
-    connection::{Hub, Refused, Request, address, query},
+    connection::{Connections, Refused, Request, address, query},
     proto::server::Transport,
 };
 
-pub(crate) fn configure(hub: Arc<Hub>) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
+pub(crate) fn configure(connections: Arc<Connections>) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
     move |services| {
-        let path = hub.shared.config.path.clone();
+        let path = connections.shared.config.path.clone();
         let bare = path.trim_end_matches('/').to_owned();
         let paths = if bare.is_empty() { vec![path] } else { vec![path, bare] };
         services.service(web::resource(paths).to(move |request: HttpRequest, payload: Payload| {
-            let hub = Arc::clone(&hub);
-            async move { serve(&hub, &request, payload).await }
+            let connections = Arc::clone(&connections);
+            async move { serve(&connections, &request, payload).await }
         }));
     }
 }
 
-async fn serve(hub: &Arc<Hub>, request: &HttpRequest, payload: Payload) -> HttpResponse {
-    match dispatch(hub, request, payload).await {
+async fn serve(connections: &Arc<Connections>, request: &HttpRequest, payload: Payload) -> HttpResponse {
+    match dispatch(connections, request, payload).await {
         Ok(response) => response,
         Err(problem) => {
             let (status, code, message) = problem.parts();
             let body = serde_json::json!({ "code": code, "message": message });
-            respond(&hub.shared.config.origins, request, status).json(body)
+            respond(&connections.shared.config.origins, request, status).json(body)
         }
     }
 }
 
-async fn dispatch(hub: &Arc<Hub>, request: &HttpRequest, payload: Payload) -> Result<HttpResponse, Problem> {
+async fn dispatch(
+    connections: &Arc<Connections>,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, RequestError> {
     let origin = request.headers().get(header::ORIGIN).map(|value| value.to_str().unwrap_or(""));
-    if !hub.shared.config.origins.allows(origin) {
-        return Err(Problem::Origin);
+    if !connections.shared.config.origins.allows(origin) {
+        return Err(RequestError::Origin);
     }
     if *request.method() == Method::OPTIONS {
-        return Ok(preflight(hub, request));
+        return Ok(preflight(connections, request));
     }
     let parameters = query(request);
     let parameter =
         |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let polling = match parameter("transport") {
-        Some("polling") if hub.shared.config.polling => true,
-        Some("websocket") if hub.shared.config.websocket => false,
-        _ => return Err(Problem::Transport),
+        Some("polling") if connections.shared.config.polling => true,
+        Some("websocket") if connections.shared.config.websocket => false,
+        _ => return Err(RequestError::Transport),
     };
     if parameter("EIO") != Some("4") {
-        return Err(Problem::Version);
+        return Err(RequestError::Version);
     }
     let upgrade = request.headers().contains_key(header::UPGRADE);
     if polling == upgrade {
-        return Err(Problem::Request);
+        return Err(RequestError::Request);
     }
     if let Some(sid) = parameter("sid") {
-        let conn = hub.find(sid).ok_or(Problem::Session)?;
+        let conn = connections.find(sid).ok_or(RequestError::Session)?;
         return match *request.method() {
             Method::GET if polling => polling::get(&conn, request).await,
             Method::POST if polling => polling::post(&conn, request, payload).await,
             Method::GET => websocket::upgrade(&conn, request, payload).await,
-            _ => Err(Problem::Method),
+            _ => Err(RequestError::Method),
         };
     }
     if *request.method() != Method::GET {
-        return Err(Problem::Method);
+        return Err(RequestError::Method);
     }
-    let address = address(request, &hub.shared.config);
-    hub.admit(address).map_err(|refused| match refused {
-        Refused::TooMany => Problem::TooMany,
-        Refused::TooFast => Problem::TooFast,
+    let address = address(request, &connections.shared.config);
+    connections.admit(address).map_err(|refused| match refused {
+        Refused::TooMany => RequestError::TooMany,
+        Refused::TooFast => RequestError::TooFast,
     })?;
     if polling {
-        let conn = hub.open(Request::new(request, &hub.shared.config), Transport::Polling);
+        let conn = connections.open(Request::new(request, &connections.shared.config), Transport::Polling);
         polling::get(&conn, request).await
     } else {
-        websocket::open(hub, request, payload).await
+        websocket::open(connections, request, payload).await
     }
 }
 
-fn preflight(hub: &Hub, request: &HttpRequest) -> HttpResponse {
-    let mut response = respond(&hub.shared.config.origins, request, StatusCode::NO_CONTENT);
+fn preflight(connections: &Connections, request: &HttpRequest) -> HttpResponse {
+    let mut response = respond(&connections.shared.config.origins, request, StatusCode::NO_CONTENT);
     response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST"));
     response.insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"));
     if let Some(wanted) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {

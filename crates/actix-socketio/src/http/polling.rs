@@ -10,18 +10,18 @@ use actix_web::{
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::response::{Problem, respond};
+use super::response::{RequestError, respond};
 use crate::{DisconnectReason, connection::Conn, proto::server::Input};
 
 /// How long the answer to a POST waits for the handlers of what it brought.
 const SETTLE: Duration = Duration::from_millis(50);
 
-pub(super) async fn get(conn: &Arc<Conn>, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(conn: &Arc<Conn>, request: &HttpRequest) -> Result<HttpResponse, RequestError> {
     let poll = conn.shared.number();
     let mut waiting = Poll { conn, number: poll, answer: conn.poll(poll), answered: false };
     let body = (&mut waiting.answer).await;
     waiting.answered = true;
-    let Ok(Some(body)) = body else { return Err(Problem::Request) };
+    let Ok(Some(body)) = body else { return Err(RequestError::Request) };
     Ok(respond(&conn.shared.config.origins, request, StatusCode::OK)
         .insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8"))
         .body(body))
@@ -54,9 +54,9 @@ pub(super) async fn post(
     conn: &Arc<Conn>,
     request: &HttpRequest,
     mut payload: Payload,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, RequestError> {
     if conn.handle(Input::PostStarted).post == Some(false) {
-        return Err(Problem::Request);
+        return Err(RequestError::Request);
     }
     let mut post = Post { conn, done: false };
     let max = conn.shared.config.limits.max_payload;
@@ -70,8 +70,8 @@ pub(super) async fn post(
     while !too_large {
         // A body that breaks off or does not end ends the session when `post` is dropped.
         let chunk = tokio::time::timeout_at(deadline, payload.next()).await;
-        let Some(chunk) = chunk.map_err(|_| Problem::Request)? else { break };
-        let chunk = chunk.map_err(|_| Problem::Request)?;
+        let Some(chunk) = chunk.map_err(|_| RequestError::Request)? else { break };
+        let chunk = chunk.map_err(|_| RequestError::Request)?;
         too_large = body.len() + chunk.len() > max;
         body.extend_from_slice(&chunk);
     }
@@ -80,11 +80,11 @@ pub(super) async fn post(
         conn.handle(Input::PostTooLarge);
         return Ok(respond(&conn.shared.config.origins, request, StatusCode::PAYLOAD_TOO_LARGE).finish());
     }
-    let body = String::from_utf8(body).map_err(|_| Problem::Request)?;
+    let body = String::from_utf8(body).map_err(|_| RequestError::Request)?;
     conn.room().await;
     post.done = true;
     if conn.handle(Input::PostBody { body: &body }).post != Some(true) {
-        return Err(Problem::Request);
+        return Err(RequestError::Request);
     }
     // So that the client's next poll, maybe at another worker, finds all that this caused and not
     // the half of it. No promise: a handler may take its time.

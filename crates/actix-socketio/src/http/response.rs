@@ -9,7 +9,7 @@ use crate::Origins;
 
 /// The errors of the protocol: a code and its text.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Problem {
+pub(super) enum RequestError {
     Transport,
     Session,
     Method,
@@ -20,7 +20,7 @@ pub(super) enum Problem {
     TooMany,
 }
 
-impl Problem {
+impl RequestError {
     pub(super) fn parts(self) -> (StatusCode, u8, &'static str) {
         match self {
             Self::Transport => (StatusCode::BAD_REQUEST, 0, "Transport unknown"),

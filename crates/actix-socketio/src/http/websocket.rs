@@ -20,23 +20,24 @@ use futures_util::StreamExt;
 
 use super::{
     guard::{Guard, Verdict},
-    response::Problem,
+    response::RequestError,
 };
 use crate::{
     Config,
-    connection::{Conn, Hub, Request},
+    connection::{Conn, Connections, Request},
     proto::server::{Input, Pull, Transport},
 };
 
 /// A session that begins on a websocket.
 pub(super) async fn open(
-    hub: &Arc<Hub>,
+    connections: &Arc<Connections>,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Problem> {
-    let accepted = Accepted::new(request, payload, &hub.shared.config).await?;
-    let number = hub.shared.number();
-    let conn = hub.open(Request::new(request, &hub.shared.config), Transport::WebSocket { conn: number });
+) -> Result<HttpResponse, RequestError> {
+    let accepted = Accepted::new(request, payload, &connections.shared.config).await?;
+    let number = connections.shared.number();
+    let conn = connections
+        .open(Request::new(request, &connections.shared.config), Transport::WebSocket { conn: number });
     Ok(accepted.serve(conn, number))
 }
 
@@ -45,7 +46,7 @@ pub(super) async fn upgrade(
     conn: &Arc<Conn>,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, RequestError> {
     let accepted = Accepted::new(request, payload, &conn.shared.config).await?;
     let number = conn.shared.number();
     conn.handle(Input::WebSocket { conn: number });
@@ -61,13 +62,13 @@ struct Accepted {
 }
 
 impl Accepted {
-    async fn new(request: &HttpRequest, payload: Payload, config: &Config) -> Result<Self, Problem> {
+    async fn new(request: &HttpRequest, payload: Payload, config: &Config) -> Result<Self, RequestError> {
         let (guard, verdict) = Guard::new(payload, config.limits.max_payload, config.max_fragments);
         let mut guarded = dev::Payload::Stream { payload: guard.boxed_local() };
         let payload = Payload::from_request(request, &mut guarded).await;
-        let payload = payload.map_err(|_| Problem::Request)?;
+        let payload = payload.map_err(|_| RequestError::Request)?;
         let (response, control, messages) =
-            actix_ws::handle(request, payload).map_err(|_| Problem::Request)?;
+            actix_ws::handle(request, payload).map_err(|_| RequestError::Request)?;
         let messages = messages
             .max_frame_size(config.limits.max_payload)
             .aggregate_continuations()

@@ -1,10 +1,10 @@
 //! What clients are told of [`Error`]s.
 
-use fabric_api::failure::Failure;
+use fabric_api::error_answer::ErrorAnswer;
 
 use crate::error::Error;
 
-impl From<Error> for Failure {
+impl From<Error> for ErrorAnswer {
     fn from(error: Error) -> Self {
         let (status, code, message) = (status(&error), error.code(), error.to_string());
         match error {

@@ -59,7 +59,7 @@ impl<A: Agent> Dispatcher<A> {
                 return;
             }
         }
-        let lane = Lane {
+        let lane = ChannelWorker {
             agent: Arc::clone(&self.agent),
             wake_timeout: self.wake_timeout,
             inbox: Arc::clone(&self.inbox),
@@ -95,7 +95,7 @@ impl<A: Agent> Dispatcher<A> {
 }
 
 /// What one channel's task needs.
-struct Lane<A> {
+struct ChannelWorker<A> {
     agent: Arc<A>,
     wake_timeout: Duration,
     inbox: Arc<Mutex<Inbox>>,
@@ -103,7 +103,7 @@ struct Lane<A> {
     guild: GuildClient,
 }
 
-impl<A: Agent> Lane<A> {
+impl<A: Agent> ChannelWorker<A> {
     async fn work_off(&self, backlog: &Mutex<Backlog>) {
         loop {
             let next = {

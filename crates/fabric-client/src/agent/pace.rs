@@ -16,7 +16,7 @@ const IN_FLIGHT: usize = 32;
 
 /// Paces the joins of one socket. Clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Pace(Arc<Inner>);
+pub(super) struct JoinPace(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -24,14 +24,14 @@ struct Inner {
     schedule: Mutex<Schedule>,
 }
 
-impl Default for Pace {
+impl Default for JoinPace {
     fn default() -> Self {
         let schedule = Mutex::new(Schedule { next: Instant::now() });
         Self(Arc::new(Inner { slots: Semaphore::new(IN_FLIGHT), schedule }))
     }
 }
 
-impl Pace {
+impl JoinPace {
     /// Waits until there may be another join. It is under way until what this answers is dropped.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.

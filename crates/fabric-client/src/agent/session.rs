@@ -16,7 +16,7 @@ use tokio::time::{Instant, interval_at, sleep, timeout};
 use super::backoff::pauses;
 use super::dispatch::Dispatcher;
 use super::inbox::{Inbox, Verdict};
-use super::pace::Pace;
+use super::pace::JoinPace;
 use super::{Agent, Options, Status};
 use crate::center::Center;
 use crate::error::Error;
@@ -53,7 +53,7 @@ struct Live {
     guild: GuildClient,
     socket: Realtime,
     joined: HashSet<ChannelId>,
-    pace: Pace,
+    pace: JoinPace,
     steps: FuturesUnordered<BoxFuture<'static, Step>>,
 }
 
@@ -141,7 +141,7 @@ impl<A: Agent> Loop<A> {
         };
         let (socket, events) = guild.connect().await?;
         let me = session.user();
-        let (joined, pace, steps) = (HashSet::new(), Pace::default(), FuturesUnordered::new());
+        let (joined, pace, steps) = (HashSet::new(), JoinPace::default(), FuturesUnordered::new());
         let live = Live { me, guild, socket, joined, pace, steps };
         live.list();
         Ok((live, events))

@@ -10,7 +10,7 @@ mod search;
 mod turns;
 mod upload;
 
-pub use upload::Pace;
+pub use upload::UploadPace;
 
 use actix_cors::Cors;
 use actix_web::http::Method;

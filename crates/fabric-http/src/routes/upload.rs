@@ -23,21 +23,21 @@ const FRAME: u64 = 64 * 1024;
 
 /// How slow a client may be: it has `grace` and then a second for so many bytes that have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct UploadPace {
     /// For everything that is not the file.
     pub grace: Duration,
     /// The least bytes a second.
     pub bytes_per_second: u64,
 }
 
-impl Default for Pace {
+impl Default for UploadPace {
     /// A minute, and 16 KiB a second.
     fn default() -> Self {
         Self { grace: Duration::from_mins(1), bytes_per_second: 16 * 1024 }
     }
 }
 
-impl Pace {
+impl UploadPace {
     /// How long a client may take for so many bytes.
     fn allowed(self, received: u64) -> Duration {
         self.grace + Duration::from_secs(received / self.bytes_per_second.max(1))
@@ -82,7 +82,7 @@ fn content_length(request: &HttpRequest) -> u64 {
 /// A request that is read at a pace.
 struct Reading {
     parts: Multipart,
-    pace: Pace,
+    pace: UploadPace,
     begun: Instant,
     received: u64,
 }
@@ -152,9 +152,9 @@ mod tests {
 
     #[test]
     fn a_client_has_its_grace_and_a_second_for_so_many_bytes() {
-        let pace = Pace { grace: Duration::from_secs(5), bytes_per_second: 100 };
+        let pace = UploadPace { grace: Duration::from_secs(5), bytes_per_second: 100 };
         assert_eq!(pace.allowed(0), Duration::from_secs(5));
         assert_eq!(pace.allowed(1_000), Duration::from_secs(15));
-        assert_eq!(Pace { bytes_per_second: 0, ..pace }.allowed(3), Duration::from_secs(8));
+        assert_eq!(UploadPace { bytes_per_second: 0, ..pace }.allowed(3), Duration::from_secs(8));
     }
 }

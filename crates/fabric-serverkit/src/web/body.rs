@@ -3,7 +3,7 @@
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest as _, HttpRequest, web};
-use fabric_api::failure::Failure;
+use fabric_api::error_answer::ErrorAnswer;
 use fabric_domain::model::Refusal;
 use serde_json::Value;
 use thiserror::Error;
@@ -38,7 +38,7 @@ pub enum BodyError {
     Broken(actix_web::Error),
 }
 
-impl From<BodyError> for Failure {
+impl From<BodyError> for ErrorAnswer {
     fn from(error: BodyError) -> Self {
         let message = error.to_string();
         match error {

@@ -6,37 +6,37 @@ use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use fabric_api::error::ErrorBody;
-use fabric_api::failure::Failure;
+use fabric_api::error_answer::ErrorAnswer;
 
-/// In how many seconds a client may try again that found something unavailable, unless the failure says otherwise.
+/// In how many seconds a client may try again that found something unavailable, unless the answer says otherwise.
 const RETRY_AFTER: u64 = 5;
 
 /// A failed request. Its id is put into the answer on the way out, by [`with_request_id`](super::with_request_id).
 ///
-/// It is made from whatever has a [`Failure`] to be told: each program maps its own errors to one.
+/// It is made from whatever has a [`ErrorAnswer`] to be told: each program maps its own errors to one.
 #[derive(Debug)]
-pub struct HttpError(Failure);
+pub struct HttpError(ErrorAnswer);
 
-impl<E: Into<Failure>> From<E> for HttpError {
+impl<E: Into<ErrorAnswer>> From<E> for HttpError {
     fn from(error: E) -> Self {
         Self(error.into())
     }
 }
 
 impl HttpError {
-    /// A failure without details.
+    /// An answer without details.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self(Failure::new(status, code, message))
+        Self(ErrorAnswer::new(status, code, message))
     }
 
     /// What the client is told of a request that failed; what they are not told is logged here, so that the log has
     /// the request's id, too.
     pub(super) fn tell(error: &actix_web::Error, request_id: &str) -> ErrorBody {
-        let Some(Self(failure)) = error.as_error() else { return of_framework(error, request_id) };
-        if let Some(cause) = &failure.cause {
-            tracing::error!(request_id, code = failure.code, cause, "the request failed");
+        let Some(Self(answer)) = error.as_error() else { return of_framework(error, request_id) };
+        if let Some(cause) = &answer.cause {
+            tracing::error!(request_id, code = answer.code, cause, "the request failed");
         }
-        failure.clone().body(request_id)
+        answer.clone().body(request_id)
     }
 }
 
@@ -44,13 +44,13 @@ impl HttpError {
 /// is for the log.
 fn of_framework(error: &actix_web::Error, request_id: &str) -> ErrorBody {
     let status = error.as_response_error().status_code();
-    let failure = if status.is_server_error() {
+    let answer = if status.is_server_error() {
         tracing::error!(request_id, cause = %error, "the request failed");
-        Failure::new(status.as_u16(), "internal_error", "internal error")
+        ErrorAnswer::new(status.as_u16(), "internal_error", "internal error")
     } else {
-        Failure::new(status.as_u16(), "bad_request", error.to_string())
+        ErrorAnswer::new(status.as_u16(), "bad_request", error.to_string())
     };
-    failure.body(request_id)
+    answer.body(request_id)
 }
 
 impl fmt::Display for HttpError {

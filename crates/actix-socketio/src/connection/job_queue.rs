@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-/// The jobs of one socket. No task waits for an idle socket: [`Lane::push`] says when one is to
-/// be started, and it ends when [`Lane::next`] has nothing more.
+/// The jobs of one socket. No task waits for an idle socket: [`JobQueue::push`] says when one is to
+/// be started, and it ends when [`JobQueue::next`] has nothing more.
 #[derive(Debug)]
-pub(crate) struct Lane<J> {
+pub(crate) struct JobQueue<J> {
     state: Mutex<State<J>>,
 }
 
@@ -17,7 +17,7 @@ struct State<J> {
     running: bool,
 }
 
-impl<J> Lane<J> {
+impl<J> JobQueue<J> {
     pub(crate) fn new() -> Self {
         Self { state: Mutex::new(State { jobs: VecDeque::new(), running: false }) }
     }

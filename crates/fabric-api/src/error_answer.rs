@@ -10,7 +10,7 @@ use crate::error::{ErrorBody, FieldProblem};
 
 /// A failure as a client is told of it, and what only the log is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct ErrorAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The stable code.
@@ -25,7 +25,7 @@ pub struct Failure {
     pub cause: Option<String>,
 }
 
-impl Failure {
+impl ErrorAnswer {
     /// A failure without details.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), details: None, retry_after: None, cause: None }
@@ -79,7 +79,7 @@ fn status(refusal: &Refusal) -> u16 {
     }
 }
 
-impl From<Refusal> for Failure {
+impl From<Refusal> for ErrorAnswer {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Invalid(fields) => Self::bad_fields("invalid request", fields),
@@ -89,7 +89,7 @@ impl From<Refusal> for Failure {
 }
 
 #[cfg(feature = "server")]
-impl From<ServiceError> for Failure {
+impl From<ServiceError> for ErrorAnswer {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Refused(refusal) => refusal.into(),

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// How long [`Hub::close`] waits for handlers that are still at work.
+/// How long [`Connections::close`] waits for handlers that are still at work.
 const CLOSE: Duration = Duration::from_secs(10);
 
 /// What a server serves: Socket.IO with its namespaces, or bare Engine.IO.
@@ -45,7 +45,7 @@ pub(crate) trait App: Send + Sync + 'static {
 }
 
 /// Has every connection of one server. All workers share it.
-pub(crate) struct Hub {
+pub(crate) struct Connections {
     pub(crate) shared: Arc<Shared>,
     app: Box<dyn App>,
     conns: RwLock<HashMap<String, Arc<Conn>>>,
@@ -59,7 +59,7 @@ pub(crate) enum Refused {
     TooFast,
 }
 
-impl Hub {
+impl Connections {
     pub(crate) fn new(config: Config, app: impl App) -> Arc<Self> {
         Arc::new(Self {
             shared: Arc::new(Shared::new(config)),
@@ -114,7 +114,7 @@ impl Hub {
     }
 }
 
-impl Host for Hub {
+impl Host for Connections {
     fn forget(&self, sid: &str) {
         // Dropped after the lock is released: it may be the last reference to much.
         let conn = self.conns.write().remove(sid);
