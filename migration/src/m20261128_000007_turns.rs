@@ -23,7 +23,9 @@ const BATCH: usize = 100;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        rewrite(manager.get_connection(), second_edition).await
+        let db = manager.get_connection();
+        rewrite(db, second_edition).await?;
+        wake_the_unwoken(db).await
     }
 
     /// Running turns keep their speaker and their frames; who was summoned how often is forgotten.
@@ -63,6 +65,48 @@ async fn rewrite(db: &impl ConnectionTrait, edit: fn(&Value) -> Option<Value>) -
             return Ok(());
         }
     }
+}
+
+/// The first edition could hand somebody the floor with their own message, which woke nobody. Such a turn gets the
+/// newest message of somebody else as its wake, and so its speaker is woken when they join.
+async fn wake_the_unwoken(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+    let mut running = Query::select();
+    running
+        .columns([Channels::Id, Channels::Turn])
+        .from(Channels::Table)
+        .and_where(Expr::col(Channels::Turn).like("%\"wake_seq\":null%"));
+    for row in db.query_all(&running).await? {
+        let id: String = row.try_get("", "id")?;
+        let Ok(mut turn) = serde_json::from_str::<Value>(&row.try_get::<String>("", "turn")?) else {
+            continue;
+        };
+        let Ok(state) = serde_json::from_value::<TurnState>(turn["state"].clone()) else { continue };
+        let Some(speaker) = state.active() else { continue };
+        let mut newest = Query::select();
+        newest
+            .expr_as(Expr::col(Messages::Seq).max(), "seq")
+            .from(Messages::Table)
+            .and_where(Expr::col(Messages::ChannelId).eq(id.as_str()))
+            .and_where(Expr::col(Messages::Author).ne(speaker.as_str()));
+        let Some(row) = db.query_one(&newest).await? else { continue };
+        let Some(seq) = row.try_get::<Option<i64>>("", "seq")? else { continue };
+        turn["wake_seq"] = seq.into();
+        let mut update = Query::update();
+        update
+            .table(Channels::Table)
+            .value(Channels::Turn, turn.to_string())
+            .and_where(Expr::col(Channels::Id).eq(id.as_str()));
+        db.execute(&update).await?;
+    }
+    Ok(())
+}
+
+#[derive(DeriveIden)]
+enum Messages {
+    Table,
+    ChannelId,
+    Author,
+    Seq,
 }
 
 #[derive(DeriveIden)]

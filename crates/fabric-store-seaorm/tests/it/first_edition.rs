@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fabric_domain::decisions::TurnRecord;
-use fabric_domain::model::UserId;
+use fabric_domain::model::{Seq, UserId};
 use fabric_domain::ports::ChannelStore;
 use fabric_store_seaorm::{SqlStore, migrate};
 use fabric_testkit::Recorder;
+use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
 use crate::archive::import_of;
@@ -85,6 +86,19 @@ async fn a_database_of_the_first_edition_is_opened_with_its_running_turns() {
     let (_folder, fresh) = copy();
     let store = fresh.store(Arc::new(Recorder::default())).await;
     assert_carried_over(&turns(&store).await);
+}
+
+#[tokio::test]
+async fn a_speaker_whom_no_message_had_woken_is_woken_by_the_newest_of_somebody_else() {
+    let (_folder, fresh) = copy();
+    let connection = fresh.connect().await;
+    let unwoken = "UPDATE channels SET turn = REPLACE(turn, '\"wake_seq\":4', '\"wake_seq\":null') WHERE name = 'jumped'";
+    connection.execute_unprepared(unwoken).await.unwrap();
+    connection.close().await.unwrap();
+    let store = fresh.store(Arc::new(Recorder::default())).await;
+    let jumped = &turns(&store).await["jumped"];
+    // The four messages: hello, the /ack of a pass, a queue jump, the /ack of another pass.
+    assert_eq!(jumped.wake_seq, Some(Seq(4)));
 }
 
 #[tokio::test]
