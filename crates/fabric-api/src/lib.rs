@@ -3,7 +3,7 @@
 //! - [`guild`]: what a guild node's REST routes take and give (spec/3).
 //! - [`realtime`]: the events of a guild's sockets (spec/4).
 //! - [`center`]: Center's routes (spec/5).
-//! - [`error`]: the one shape of every error; [`failure`]: what a server tells in it.
+//! - [`error`]: the one shape of every error; [`error_answer`]: what a server tells in it.
 //! - [`fields`]: reading request bodies so that every bad field is listed, the same over HTTP and sockets.
 //!
 //! Field names are `camelCase`; instants are ISO-8601 UTC with milliseconds ([`IsoTime`]); unknown fields
