@@ -40,7 +40,7 @@ const LARGE: &[&str] = &[
 
 /// Rows beside those of the use cases: 300 channels of 40 members, 200 messages in each.
 const ROWS: &[&str] = &[
-    "INSERT INTO channels (id, guild_id, name, channel_type, is_public, closed, last_seq, created_by, created_at, \
+    "INSERT INTO channels (id, guild_id, name, x_type, is_public, closed, last_seq, created_by, created_at, \
      settings, version, agent_run) \
      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) \
      SELECT 'b' || i, 'guild', 'bulk', 'general', i % 20 = 0, i % 30 = 0, 200, 'u1', i, \

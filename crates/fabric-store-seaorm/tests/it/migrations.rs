@@ -27,7 +27,7 @@ on_each_database!(
 
 /// Every column of the first version, as it writes them.
 const FIRST_VERSION: &[&str] = &[
-    "INSERT INTO channels (id, guild_id, name, channel_type, purpose, is_public, closed, last_seq, created_by, \
+    "INSERT INTO channels (id, guild_id, name, x_type, purpose, is_public, closed, last_seq, created_by, \
      created_at, settings, version, agent_run, turn, turn_deadline) VALUES ('c', 'guild', 'room', 'general', \
      NULL, 1 = 0, 1 = 0, 1, 'alice', 1, \
      '{\"turnTimeoutSeconds\":0,\"offlineGraceSeconds\":0,\"autonomyBudget\":0,\"agentMentions\":\"wake\"}', 1, 0, \
