@@ -160,7 +160,10 @@ test("a closed channel answers 409 to posts, commands and system posts alike; re
   assert.ok((await bob.get(`/channels?guildId=${channel.guildId}`)).some(({ id, closed }) => id === channel.id && closed));
   expectError(await bob.act(channel, "reopen"), 403);
   expectStatus(await alice.act(channel, "reopen"), 200, 204);
-  assert.equal((await bob.post(channel, "again")).seq, 2);
+  // The turn was bob's when the channel was closed: reopening wakes him.
+  const reopened = await room.of(bob).wait("message.created", ({ ack }) => ack?.command === "reopened");
+  assert.deepEqual([reopened.seq, reopened.wakeup, reopened.ack.byUserId], [2, true, alice.id]);
+  assert.equal((await bob.post(channel, "again")).seq, 3);
 });
 
 test("a system post is the guild's own: its author is the system user, and wakeupUserId counts for it only", async () => {
