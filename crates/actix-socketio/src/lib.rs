@@ -25,6 +25,7 @@ mod socket;
 
 pub use broadcast::{BroadcastOperator, Namespace};
 pub use config::{Config, Origins, Recovery};
+pub use connection::{Worker, WorkerGone, WorkerId};
 pub use engine_io::{EngineHandler, EngineIo, EngineMessage, EngineSocket};
 pub use error::{AckError, EmitError};
 pub use handler::{ConnectError, Event, Handler};

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     AckError, Args, DisconnectReason, EmitError, Heartbeat, Outgoing, SendError,
-    connection::{Conn, JobQueue},
+    connection::{Conn, JobQueue, Worker},
     data::Data,
     proto::{
         Moment,
@@ -205,8 +205,14 @@ impl Socket {
     /// How the pings of its connection fared, also after its end: what was emitted before a ping has arrived when
     /// that ping is answered. Does not count for events that are emitted in
     /// [`Handler::connect`](crate::Handler::connect): they wait for its return, and a ping may overtake them.
+    /// Cheap: it takes no lock.
     pub fn heartbeat(&self) -> Heartbeat {
         self.inner.conn.heartbeat()
+    }
+
+    /// The worker that its connection belongs to.
+    pub fn worker(&self) -> &Worker {
+        self.inner.conn.worker()
     }
 
     /// Disconnects the socket; with `close_transport` the whole connection, with the sockets it

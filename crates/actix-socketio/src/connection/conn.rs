@@ -13,7 +13,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::{request::Request, shared::Shared, sweeper::Timed, worker::Worker};
+use super::{pulse::Pulse, request::Request, shared::Shared, sweeper::Timed, worker::Worker};
 use crate::proto::{
     Moment,
     server::{Heartbeat, Input, Output, Pull, ServerSession},
@@ -50,6 +50,7 @@ pub(crate) struct Conn {
     /// The worker that opened the connection; handlers run there, whoever causes them.
     worker: Worker,
     state: Mutex<State>,
+    pulse: Pulse,
     waiting_events: AtomicUsize,
     waiting_bytes: AtomicUsize,
     room: Notify,
@@ -105,6 +106,7 @@ impl Conn {
                 upper,
                 scratch: Vec::new(),
             }),
+            pulse: Pulse::default(),
             waiting_events: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
             room: Notify::new(),
@@ -159,6 +161,8 @@ impl Conn {
         // Applied under the lock: two threads' outputs must not overtake each other.
         let applied = self.apply(&mut state, &mut out);
         state.scratch = out;
+        // Under the lock: whoever sent something finds no older pulse afterwards.
+        self.pulse.store(state.session.heartbeat());
         let is_flushed = is_flushed(&state.session);
         let deadline = state.session.deadline();
         let schedule = deadline.filter(|at| state.scheduled.is_none_or(|known| *at < known));
@@ -259,7 +263,12 @@ impl Conn {
     }
 
     pub(crate) fn heartbeat(&self) -> Heartbeat {
-        self.state.lock().session.heartbeat()
+        self.pulse.load()
+    }
+
+    /// The worker that opened it.
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.worker
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -1,23 +1,61 @@
 //! The actix worker that has a connection.
 
-use std::{cell::RefCell, pin::Pin};
+use std::{
+    cell::RefCell,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, ThreadId},
+};
 
 use actix_web::rt;
 use tokio::{runtime::Handle, sync::mpsc};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Pieces of work that may wait for one worker.
+const WAITING: usize = 1_024;
+
+/// Workers started so far.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// Where this worker takes tasks from.
-    static TASKS: RefCell<Option<mpsc::UnboundedSender<Task>>> = const { RefCell::new(None) };
+    /// This thread's worker.
+    static CURRENT: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 
-/// An actix worker: a thread with a runtime of its own. Clones are the same worker.
-#[derive(Debug, Clone)]
-pub(super) struct Worker {
+/// An actix worker: a thread with a runtime of its own. A connection belongs to the worker that opened it, for its
+/// whole life: its handlers run there. Clones are the same worker; two workers are never equal, not even when one
+/// came after the other.
+///
+/// Whoever sends one event to many sockets sorts them by [`Socket::worker`](crate::Socket::worker) and gives each
+/// worker one piece of work that sends to its own: no connection is then touched by two threads.
+#[derive(Clone)]
+pub struct Worker {
+    inner: Arc<Inner>,
+}
+
+/// Tells workers apart, also those that have ended: to sort by, or as a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(u64);
+
+struct Inner {
+    id: WorkerId,
+    thread: ThreadId,
     runtime: Handle,
     tasks: mpsc::UnboundedSender<Task>,
+    works: mpsc::Sender<Work>,
 }
+
+/// The worker has ended, and its connections with it: what it was to do was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the worker has ended")]
+pub struct WorkerGone;
 
 impl Worker {
     /// The worker that calls this.
@@ -26,33 +64,86 @@ impl Worker {
     ///
     /// Outside of an actix worker.
     pub(super) fn current() -> Self {
-        let tasks = TASKS.with_borrow_mut(|tasks| match tasks {
-            Some(tasks) if !tasks.is_closed() => tasks.clone(),
+        CURRENT.with_borrow_mut(|current| match current {
+            Some(worker) if !worker.inner.works.is_closed() => worker.clone(),
             // The first connection of this thread, or of a runtime that came after another one.
-            _ => tasks.insert(start()).clone(),
-        });
-        Self { runtime: Handle::current(), tasks }
+            _ => current.insert(Self::start()).clone(),
+        })
+    }
+
+    /// A worker with the one task that starts the others, as long as its runtime lives.
+    fn start() -> Self {
+        let (tasks, new_tasks) = mpsc::unbounded_channel();
+        let (works, waiting) = mpsc::channel(WAITING);
+        rt::spawn(serve(new_tasks, waiting));
+        let id = WorkerId(STARTED.fetch_add(1, Ordering::Relaxed));
+        let thread = thread::current().id();
+        Self { inner: Arc::new(Inner { id, thread, runtime: Handle::current(), tasks, works }) }
+    }
+
+    /// Its id: the same for all clones, and for no other worker of this process.
+    pub fn id(&self) -> WorkerId {
+        self.inner.id
+    }
+
+    /// Has the worker do something on its own thread, outside of any handler. `work` must not block: it holds up
+    /// everything else of this worker. Should it panic, only the rest of it is lost.
+    ///
+    /// Returns when it is queued, not when it is done: while 1,024 pieces of work wait for this worker it waits for
+    /// its turn. What is queued first is done first, whoever queued it. May be called from any thread and runtime,
+    /// also from the worker itself.
+    ///
+    /// # Errors
+    ///
+    /// When the worker has ended. When it ends later, what still waits is dropped without being done.
+    pub async fn execute(&self, work: impl FnOnce() + Send + 'static) -> Result<(), WorkerGone> {
+        self.inner.works.send(Box::new(work)).await.map_err(|_| WorkerGone)
+    }
+
+    /// Whether the calling thread is this worker's.
+    pub fn is_current(&self) -> bool {
+        self.inner.thread == thread::current().id()
     }
 
     /// Runs a task on this worker, whichever thread asks for it, and in its `LocalSet`: only there
     /// does actix's own `spawn` work, which handlers use without knowing that they do.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // A worker that is gone drops the task.
-        let _ = self.tasks.send(Box::pin(task));
+        let _ = self.inner.tasks.send(Box::pin(task));
     }
 
     pub(super) fn runtime(&self) -> &Handle {
-        &self.runtime
+        &self.inner.runtime
     }
 }
 
-/// One task that starts the others, as long as the worker lives.
-fn start() -> mpsc::UnboundedSender<Task> {
-    let (sender, mut tasks) = mpsc::unbounded_channel::<Task>();
-    rt::spawn(async move {
-        while let Some(task) = tasks.recv().await {
-            rt::spawn(task);
+impl PartialEq for Worker {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Worker {}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+async fn serve(mut tasks: mpsc::UnboundedReceiver<Task>, mut works: mpsc::Receiver<Work>) {
+    loop {
+        tokio::select! {
+            biased;
+            Some(task) = tasks.recv() => drop(rt::spawn(task)),
+            Some(work) = works.recv() => perform(work),
+            else => return,
         }
-    });
-    sender
+    }
+}
+
+fn perform(work: Work) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        tracing::error!("a piece of work panicked");
+    }
 }

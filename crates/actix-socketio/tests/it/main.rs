@@ -8,3 +8,4 @@ mod server;
 mod session;
 mod sockets;
 mod websocket;
+mod workers;

@@ -152,6 +152,7 @@ impl Handler for Echo {
             }
             "wait" => self.gate.notified().await,
             "panic" => panic!("as asked"),
+            "thread" => return Some(vec![json!(format!("{:?}", std::thread::current().id()))]),
             // As people do with actix's own runtime; what it is given need not be `Send`.
             "spawn" => {
                 let socket = socket.clone();

@@ -167,6 +167,13 @@ pub struct Heartbeat {
     pub answered: u64,
 }
 
+impl Heartbeat {
+    /// So many pings sent, and so many answered.
+    pub fn new(sent: u64, answered: u64) -> Self {
+        Self { sent, answered }
+    }
+}
+
 /// Why something was not queued for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
