@@ -1,9 +1,10 @@
 //! The rules and the codec, one step of each.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fabric_domain::model::{Author, Caller, ChannelType, Member, PresenceStatus, UserId, UserKind};
+use fabric_domain::model::{Author, Caller, ChannelType, Member, Members, UserId, UserKind};
 use fabric_domain::rules::delivery::{Delivered, plan};
 use fabric_domain::rules::mention;
 use fabric_domain::rules::turn::{Input, Seed, TurnState};
@@ -45,10 +46,8 @@ fn turn(criterion: &mut Criterion) {
 
 fn delivery(criterion: &mut Criterion) {
     let ids = users(1_000);
-    let members: Vec<Member> = ids
-        .iter()
-        .map(|user| Member { user_id: user.clone(), wake_mapped: false, presence: PresenceStatus::Unknown })
-        .collect();
+    let members: Members = ids.iter().cloned().map(Member::new).collect();
+    let nobody = BTreeSet::new();
     let author = Author::User(Caller { user_id: ids[0].clone(), kind: UserKind::Human });
     let turn = TurnState::new(ids.clone(), []);
     for (channel_type, mentions) in
@@ -61,9 +60,11 @@ fn delivery(criterion: &mut Criterion) {
             turn: channel_type.has_turns().then_some(&turn),
             is_ack: false,
             admin: None,
+            members: &members,
+            busy: &nobody,
         };
         let name = format!("delivery plan/{channel_type}, {mentions} mentions, 1,000 members");
-        criterion.bench_function(&name, |bencher| bencher.iter(|| plan(black_box(&message), &members)));
+        criterion.bench_function(&name, |bencher| bencher.iter(|| plan(black_box(&message))));
     }
 }
 

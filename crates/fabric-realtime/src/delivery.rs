@@ -64,7 +64,9 @@ impl Audience {
                 self.member_joined(channel, &user, channel_type, at);
             }
             Event::MemberLeft { user, channel_type, at, may_read } => {
-                if !may_read {
+                if may_read {
+                    self.rooms.with(channel, |room| room.note_left(&user));
+                } else {
                     let out = self.rooms.with(channel, |room| room.remove_user(&user));
                     for session in out {
                         session.exit(channel);
@@ -90,20 +92,20 @@ impl Audience {
         let delivered = self.rooms.with(channel, |room| {
             room.deliver(
                 Some(seq),
-                |session| frames.of(session.user()),
-                |session| {
-                    reached.insert(session.user().clone());
+                |session, is_member| frames.of(session.user(), is_member),
+                |session, is_member| {
+                    reached.insert((session.user().clone(), is_member));
                 },
             )
         });
         self.metrics.deliveries.increment(delivered);
-        for user in reached {
-            if let Some(reason) = frames.wake_of(&user) {
+        for (user, is_member) in reached {
+            if let Some(reason) = frames.wake_of(&user, is_member) {
                 metrics::woken(reason);
             }
         }
         if let Some(admin) = &plan.outside_observer {
-            self.tell_outside(channel, admin, frames.of(admin).as_ref());
+            self.tell_outside(channel, admin, frames.of(admin, false).as_ref());
         }
     }
 
@@ -125,7 +127,7 @@ impl Audience {
     fn tell_room(&self, channel: &ChannelId, event: Option<EncodedEvent>) {
         if let Some(event) = event {
             let delivered =
-                self.rooms.with(channel, |room| room.deliver(None, |_| Some(event.clone()), |_| {}));
+                self.rooms.with(channel, |room| room.deliver(None, |_, _| Some(event.clone()), |_, _| {}));
             self.metrics.deliveries.increment(delivered);
         }
     }
@@ -133,7 +135,7 @@ impl Audience {
     /// Sends an event to everybody in a channel but this user.
     pub(crate) fn tell_others(&self, channel: &ChannelId, user: &UserId, event: &EncodedEvent) {
         let delivered = self.rooms.with(channel, |room| {
-            room.deliver(None, |session| (session.user() != user).then(|| event.clone()), |_| {})
+            room.deliver(None, |session, _| (session.user() != user).then(|| event.clone()), |_, _| {})
         });
         self.metrics.deliveries.increment(delivered);
     }

@@ -85,7 +85,7 @@ pub(crate) struct MessageFrames<'a> {
     wire: guild::Message,
     channel_type: ChannelType,
     plan: &'a DeliveryPlan,
-    by_user: HashMap<&'a UserId, Delivery>,
+    exceptions: HashMap<&'a UserId, Delivery>,
     encoded: Vec<(Delivery, Option<EncodedEvent>)>,
 }
 
@@ -95,15 +95,18 @@ impl<'a> MessageFrames<'a> {
             wire: message.into(),
             channel_type,
             plan,
-            by_user: plan.recipients.iter().map(|(user, delivery)| (user, *delivery)).collect(),
+            exceptions: plan.exceptions.iter().map(|(user, delivery)| (user, *delivery)).collect(),
             encoded: Vec::new(),
         }
     }
 
+    fn delivery(&self, user: &UserId, is_member: bool) -> Delivery {
+        self.exceptions.get(user).copied().unwrap_or_else(|| self.plan.of_others(is_member))
+    }
+
     /// The frame for this user, if they get one.
-    pub(crate) fn of(&mut self, user: &UserId) -> Option<EncodedEvent> {
-        let others = if self.plan.others_observe { Delivery::Observe } else { Delivery::Skip };
-        let delivery = self.by_user.get(user).copied().unwrap_or(others);
+    pub(crate) fn of(&mut self, user: &UserId, is_member: bool) -> Option<EncodedEvent> {
+        let delivery = self.delivery(user, is_member);
         if let Some((_, frame)) = self.encoded.iter().find(|(known, _)| *known == delivery) {
             return frame.clone();
         }
@@ -113,11 +116,8 @@ impl<'a> MessageFrames<'a> {
     }
 
     /// Why this user is woken, if they are.
-    pub(crate) fn wake_of(&self, user: &UserId) -> Option<WakeReason> {
-        match self.by_user.get(user) {
-            Some(Delivery::Wake(reason)) => Some(*reason),
-            _ => None,
-        }
+    pub(crate) fn wake_of(&self, user: &UserId, is_member: bool) -> Option<WakeReason> {
+        self.delivery(user, is_member).wakes()
     }
 
     fn frame(&self, delivery: Delivery) -> Option<EncodedEvent> {

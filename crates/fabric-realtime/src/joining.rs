@@ -30,13 +30,14 @@ impl Gateway {
         let channel = &request.channel_id;
         // Checked before the socket enters, so that a stranger is never in the room; what is read after
         // the entry is what counts.
-        if let Err(error) = self.guild.readable(&session.caller, channel).await {
-            return ack(failed(error));
-        }
+        let is_member = match self.guild.readable(&session.caller, channel).await {
+            Ok(channel) => channel.is_member(session.user()),
+            Err(error) => return ack(failed(error)),
+        };
         if !session.enter(channel) {
             return;
         }
-        self.hub.audience.rooms.with(channel, |room| room.enter_catching_up(session));
+        self.hub.audience.rooms.with(channel, |room| room.enter_catching_up(session, is_member));
         let start = match self.start_catching_up(session, request).await {
             Ok(start) => start,
             Err(error) => {

@@ -47,6 +47,7 @@ pub(crate) struct Room {
 struct Occupant {
     session: Arc<SocketSession>,
     phase: Phase,
+    is_member: bool,
 }
 
 #[derive(Debug)]
@@ -100,21 +101,30 @@ impl Room {
         self.occupants.is_empty()
     }
 
-    /// A new member's socket: live at once, since it missed nothing. One that is in already stays as it is.
+    /// A new member's socket: live at once, since it missed nothing. One that is in already stays where it is.
     pub(crate) fn enter_live(&mut self, session: &Arc<SocketSession>) {
         self.occupants
             .entry(session.id().to_owned())
-            .or_insert_with(|| Occupant { session: Arc::clone(session), phase: Phase::Live });
+            .or_insert_with(|| Occupant { session: Arc::clone(session), phase: Phase::Live, is_member: true })
+            .is_member = true;
+    }
+
+    /// This user is no member any more, and may stay.
+    pub(crate) fn note_left(&mut self, user: &UserId) {
+        for occupant in self.occupants.values_mut().filter(|occupant| occupant.session.user() == user) {
+            occupant.is_member = false;
+        }
     }
 
     /// A socket that is about to read what it missed.
-    pub(crate) fn enter_catching_up(&mut self, session: &Arc<SocketSession>) {
+    pub(crate) fn enter_catching_up(&mut self, session: &Arc<SocketSession>, is_member: bool) {
         // Joined again while joining: what was held still counts.
         let waiting = match self.occupants.remove(session.id()) {
             Some(Occupant { phase: Phase::CatchingUp(waiting), .. }) => waiting,
             _ => Waiting::default(),
         };
-        let occupant = Occupant { session: Arc::clone(session), phase: Phase::CatchingUp(waiting) };
+        let occupant =
+            Occupant { session: Arc::clone(session), phase: Phase::CatchingUp(waiting), is_member };
         self.occupants.insert(session.id().to_owned(), occupant);
     }
 
@@ -128,7 +138,9 @@ impl Room {
 
     /// Sends what was held, and the socket is live; or hands it out, where it is too much to be sent at once.
     pub(crate) fn go_live(&mut self, socket: &str) -> GoLive {
-        let Some(Occupant { session, phase }) = self.occupants.get_mut(socket) else { return GoLive::Live };
+        let Some(Occupant { session, phase, .. }) = self.occupants.get_mut(socket) else {
+            return GoLive::Live;
+        };
         let Phase::CatchingUp(waiting) = phase else { return GoLive::Live };
         if !waiting.is_little() {
             return GoLive::NotYet(waiting.take());
@@ -158,23 +170,23 @@ impl Room {
         self.seen
     }
 
-    /// Gives every socket its version of an event; `seq` is that of a message. `live` is told who got it at
-    /// once. Answers how many sockets that were.
+    /// Gives every socket its version of an event, which depends on whether it is a member's; `seq` is that of a
+    /// message. `live` is told who got it at once. Answers how many sockets that were.
     pub(crate) fn deliver(
         &mut self,
         seq: Option<Seq>,
-        mut version: impl FnMut(&SocketSession) -> Option<EncodedEvent>,
-        mut live: impl FnMut(&SocketSession),
+        mut version: impl FnMut(&SocketSession, bool) -> Option<EncodedEvent>,
+        mut live: impl FnMut(&SocketSession, bool),
     ) -> u64 {
         let mut delivered = 0;
         self.seen = seq.unwrap_or(self.seen);
         for occupant in self.occupants.values_mut() {
-            let Some(event) = version(&occupant.session) else { continue };
+            let Some(event) = version(&occupant.session, occupant.is_member) else { continue };
             match &mut occupant.phase {
                 Phase::Live => {
                     if occupant.session.send(&event) {
                         delivered += 1;
-                        live(&occupant.session);
+                        live(&occupant.session, occupant.is_member);
                     }
                 }
                 Phase::CatchingUp(waiting) => {

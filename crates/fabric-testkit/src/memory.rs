@@ -3,14 +3,14 @@
 mod files;
 mod search;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_domain::decisions::{Change, ChannelAggregate, ChannelSummary, Commit, NewChannel, TurnRecord};
 use fabric_domain::model::{
-    Channel, ChannelId, Member, Message, MessageId, MissedWake, PendingWake, Presence, Revision, Seq,
-    Timestamp, UserId,
+    Channel, ChannelId, ChannelType, Members, Message, MessageId, MissedWake, PendingWake, Presence,
+    PresenceStatus, Revision, Seq, Timestamp, UserId,
 };
 use fabric_domain::model::{IdempotencySlot, PriorAnswer};
 use fabric_domain::ports::{
@@ -50,7 +50,7 @@ struct State {
 #[derive(Debug)]
 struct StoredChannel {
     channel: Channel,
-    members: Vec<Member>,
+    members: Members,
     turn: Option<TurnRecord>,
     messages: Vec<Message>,
     pending_wakes: Vec<(Seq, PendingWake)>,
@@ -67,13 +67,16 @@ impl State {
 
     fn aggregate(&self, scope: &Scope) -> Option<ChannelAggregate> {
         let stored = self.find(&scope.channel)?;
-        let with_presence = |member: &Member| Member {
-            presence: self.presences.get(&member.user_id).map(|presence| presence.status).unwrap_or_default(),
-            ..member.clone()
-        };
+        let is_busy = |presence: &&Presence| presence.status == PresenceStatus::Busy;
+        let busy = self.presences.values().filter(is_busy).map(|presence| presence.user_id.clone());
         Some(ChannelAggregate {
             channel: stored.channel.clone(),
-            members: stored.members.iter().map(with_presence).collect(),
+            members: stored.members.clone(),
+            busy: if stored.channel.channel_type == ChannelType::Announce {
+                busy.collect()
+            } else {
+                BTreeSet::new()
+            },
             turn: stored.turn.clone(),
             message: scope
                 .message
@@ -90,7 +93,7 @@ impl State {
         ChannelSummary {
             channel: stored.channel.clone(),
             member_count: stored.members.len() as u64,
-            is_member: stored.members.iter().any(|member| member.user_id == *user),
+            is_member: stored.members.contains(user),
             unread_count: stored.channel.last_seq.0.saturating_sub(marker.0),
             turn: stored.turn.clone(),
         }
@@ -141,17 +144,9 @@ impl ChannelStore for MemoryStore {
         let Some(stored) = state.channels.iter_mut().find(|stored| stored.channel.id == scope.channel) else {
             return Err(UpdateError::NoSuchChannel);
         };
-        stored.channel = Channel { version, ..change.channel.clone().unwrap_or(before.channel) };
-        if change.turn.is_some() {
-            stored.turn.clone_from(&change.turn);
-        }
-        stored.members.retain(|member| !change.removed_members.contains(&member.user_id));
-        for upserted in &change.upserted_members {
-            match stored.members.iter_mut().find(|member| member.user_id == upserted.user_id) {
-                Some(member) => *member = upserted.clone(),
-                None => stored.members.push(upserted.clone()),
-            }
-        }
+        let mut after = before.clone();
+        after.advance(&change, version);
+        (stored.channel, stored.members, stored.turn) = (after.channel, after.members, after.turn);
         if let (Some(message), Some(pending)) = (&change.new_message, &change.pending_wake) {
             stored.pending_wakes.push((message.seq, pending.clone()));
         }

@@ -1,15 +1,19 @@
 //! A channel as a decision sees it, and as a list shows it.
 
-use super::TurnRecord;
-use crate::model::{Channel, File, Member, Message, PostOutcome, PriorAnswer, Refusal, UserId};
+use std::collections::BTreeSet;
+
+use super::{Change, NewChannel, TurnRecord};
+use crate::model::{Channel, File, Members, Message, PostOutcome, PriorAnswer, Refusal, UserId};
 
 /// A channel as one write sees it: loaded under the store's lock, so the rules never see half a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelAggregate {
     /// The row.
     pub channel: Channel,
-    /// All members, in the order in which they came.
-    pub members: Vec<Member>,
+    /// All members.
+    pub members: Members,
+    /// Users who are busy, members or not; told only where the type asks for it (`announce`, spec/2 section 1).
+    pub busy: BTreeSet<UserId>,
     /// Present exactly when [`ChannelType::has_turns`](crate::model::ChannelType::has_turns).
     pub turn: Option<TurnRecord>,
     /// The message that the write is about (edit, delete, reply), where it is one of this channel.
@@ -21,9 +25,26 @@ pub struct ChannelAggregate {
 }
 
 impl ChannelAggregate {
+    /// The channel after a committed change that left it at this version: what the next write sees, but for what that
+    /// one asks for besides ([`Self::busy`], [`Self::message`], [`Self::files`], [`Self::prior`]). Costs as much as the
+    /// change has members.
+    pub fn advance(&mut self, change: &Change, version: u64) {
+        if let Some(channel) = &change.channel {
+            self.channel.clone_from(channel);
+        }
+        self.channel.version = version;
+        if change.turn.is_some() {
+            self.turn.clone_from(&change.turn);
+        }
+        for user in &change.removed_members {
+            self.members.remove(user);
+        }
+        self.members.extend(change.upserted_members.iter().cloned());
+    }
+
     /// Whether this user is a member.
     pub fn is_member(&self, user: &UserId) -> bool {
-        self.members.iter().any(|member| member.user_id == *user)
+        self.members.contains(user)
     }
 
     /// Whether this user takes part: a member, or anybody where the channel is public (spec/1 section 3).
@@ -49,6 +70,14 @@ impl ChannelAggregate {
     /// The answer that was already given to the same request.
     pub fn prior_outcome(&self) -> Option<&PostOutcome> {
         self.prior.as_ref().map(|prior| &prior.outcome)
+    }
+}
+
+/// A channel that was just created.
+impl From<NewChannel> for ChannelAggregate {
+    fn from(new: NewChannel) -> Self {
+        let NewChannel { channel, members, turn, events: _ } = new;
+        Self { channel, members, busy: BTreeSet::new(), turn, message: None, files: Vec::new(), prior: None }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::TurnRecord;
 use crate::model::{
-    Channel, ChannelId, ChannelType, DeliveryPlan, Member, Message, PendingWake, PostOutcome, Revision,
-    Timestamp, UserId,
+    Channel, ChannelId, ChannelType, DeliveryPlan, Member, Members, Message, PendingWake, PostOutcome,
+    Revision, Timestamp, UserId,
 };
 
 /// What a decision wants written, in one transaction. The default writes nothing.
@@ -13,7 +13,7 @@ pub struct Change {
     pub channel: Option<Channel>,
     /// The turn after the change.
     pub turn: Option<TurnRecord>,
-    /// New members, and members whose wake mapping changed.
+    /// New members, and members whose wake mapping changed; each once.
     pub upserted_members: Vec<Member>,
     /// Members that leave.
     pub removed_members: Vec<UserId>,
@@ -110,7 +110,7 @@ pub struct NewChannel {
     /// The row, at version 1.
     pub channel: Channel,
     /// Its members, the creator among them.
-    pub members: Vec<Member>,
+    pub members: Members,
     /// Present exactly when the type has turns.
     pub turn: Option<TurnRecord>,
     /// What to publish once it is committed.

@@ -2,8 +2,8 @@
 
 use super::{Access, Change, ChannelAggregate, ChannelSummary, Event, Moment, NewChannel, TurnRecord, turns};
 use crate::model::{
-    Ack, AckCause, Channel, ChannelId, ChannelSettings, ChannelType, GuildId, Member, PresenceStatus,
-    Refusal, Seq, SettingsPatch, Timestamp, UserId,
+    Ack, AckCause, Channel, ChannelId, ChannelSettings, ChannelType, GuildId, Member, Members, Refusal, Seq,
+    SettingsPatch, Timestamp, UserId,
 };
 use crate::rules::turn::TurnState;
 
@@ -63,18 +63,12 @@ pub fn create(
     new: CreateChannel,
     now: Timestamp,
 ) -> NewChannel {
-    let mut members: Vec<Member> = Vec::new();
+    let mut members = Members::default();
     for user in std::iter::once(creator).chain(&new.members).chain(&new.wake_mapping) {
-        if !members.iter().any(|member| member.user_id == *user) {
-            members.push(Member {
-                user_id: user.clone(),
-                wake_mapped: new.wake_mapping.contains(user),
-                presence: PresenceStatus::Unknown,
-            });
-        }
+        members.upsert(Member { user_id: user.clone(), wake_mapped: new.wake_mapping.contains(user) });
     }
     let turn = new.channel_type.has_turns().then(|| {
-        let users = members.iter().map(|member| member.user_id.clone());
+        let users = members.users().cloned();
         let (bypass, order): (Vec<_>, Vec<_>) = users.partition(|user| new.bypass.contains(user));
         TurnRecord::idle(TurnState::new(order, bypass))
     });

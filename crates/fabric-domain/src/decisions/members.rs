@@ -1,8 +1,10 @@
 //! Members: come, go, wake mapping, bypass.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::turns::move_turn;
 use super::{Access, Change, ChannelAggregate, Event, Moment};
-use crate::model::{Ack, AckCause, Member, PresenceStatus, Refusal, Timestamp, UserId};
+use crate::model::{Ack, AckCause, Member, Refusal, Timestamp, UserId};
 use crate::rules::turn::{Input, Seat, Seed};
 
 /// A participant becomes a member; joining twice changes nothing.
@@ -48,12 +50,13 @@ pub fn set_wake_mapping(access: Access<'_>, mapped: &[UserId], now: Timestamp) -
     for member in &mut change.upserted_members {
         member.wake_mapped = true;
     }
-    for member in &channel.members {
-        let wake_mapped = mapped.contains(&member.user_id);
-        if member.wake_mapped != wake_mapped {
-            change.upserted_members.push(Member { wake_mapped, ..member.clone() });
-        }
-    }
+    let mapped: BTreeSet<&UserId> = mapped.iter().collect();
+    let out = channel.members.wake_mapped().filter(|user| !mapped.contains(user)).map(|user| (user, false));
+    let is_unmapped = |user: &&UserId| channel.members.get(user).is_some_and(|member| !member.wake_mapped);
+    let in_now = mapped.iter().copied().filter(is_unmapped).map(|user| (user, true));
+    change
+        .upserted_members
+        .extend(out.chain(in_now).map(|(user, wake_mapped)| Member { user_id: user.clone(), wake_mapped }));
     // New members have it announced already.
     if !change.upserted_members.is_empty() && !has_new {
         change.events.push(row_updated(channel, &change, channel.members.len()));
@@ -83,12 +86,10 @@ fn with_members(channel: &ChannelAggregate, users: &[UserId], now: Timestamp) ->
     let mut change = Change::default();
     let mut turn = channel.turn.clone();
     let channel_type = channel.channel.channel_type;
-    for user in users.iter().filter(|user| !channel.is_member(user)) {
-        change.upserted_members.push(Member {
-            user_id: user.clone(),
-            wake_mapped: false,
-            presence: PresenceStatus::Unknown,
-        });
+    // One may be named twice.
+    let mut seen = HashSet::new();
+    for user in users.iter().filter(|user| !channel.is_member(user) && seen.insert(*user)) {
+        change.upserted_members.push(Member::new(user.clone()));
         change.events.push(Event::MemberJoined { user: user.clone(), channel_type, at: now });
         if let Some(record) = &mut turn {
             let input = Input::MemberAdded { user: user.clone(), seat: Seat::Order };
@@ -109,13 +110,14 @@ fn with_members(channel: &ChannelAggregate, users: &[UserId], now: Timestamp) ->
 
 /// The channel without this member.
 fn without_member(channel: &ChannelAggregate, user: &UserId, moment: &Moment) -> Change {
-    let remaining = ChannelAggregate {
-        members: channel.members.iter().filter(|member| member.user_id != *user).cloned().collect(),
-        ..channel.clone()
-    };
-    let input = Input::MemberRemoved { user: user.clone() };
-    let ack = Ack { cause: AckCause::MemberLeft, by: user.clone() };
-    let mut change = move_turn(&remaining, &input, Some(ack), moment);
+    let mut change = Change::default();
+    if channel.turn.is_some() {
+        let mut remaining = channel.clone();
+        remaining.members.remove(user);
+        let input = Input::MemberRemoved { user: user.clone() };
+        let ack = Ack { cause: AckCause::MemberLeft, by: user.clone() };
+        change = move_turn(&remaining, &input, Some(ack), moment);
+    }
     change.removed_members.push(user.clone());
     let left = Event::MemberLeft {
         user: user.clone(),
@@ -124,7 +126,7 @@ fn without_member(channel: &ChannelAggregate, user: &UserId, moment: &Moment) ->
         may_read: channel.channel.is_public,
     };
     change.events.insert(0, left);
-    change.events.push(row_updated(channel, &change, remaining.members.len()));
+    change.events.push(row_updated(channel, &change, channel.members.len() - 1));
     change
 }
 

@@ -6,7 +6,7 @@ use super::{
     messages, once, turns,
 };
 use crate::model::{
-    Author, Caller, ChannelType, CommandOutcome, DeliveryPlan, FileId, IdempotencySlot, Message, PostOutcome,
+    Author, Caller, ChannelType, CommandOutcome, FileId, IdempotencySlot, Member, Message, PostOutcome,
     PriorAnswer, Refusal, Timestamp, UserId, UserKind, WakeReason,
 };
 use crate::rules::command::Command;
@@ -32,14 +32,7 @@ impl Room {
         let mut new = CreateChannel::new("room", channel_type);
         new.members = vec![user("bob")];
         let new = channels::create(&"guild".into(), "c".into(), &user("alice"), new, Timestamp(0));
-        Self(ChannelAggregate {
-            channel: new.channel,
-            members: new.members,
-            turn: new.turn,
-            message: None,
-            files: Vec::new(),
-            prior: None,
-        })
+        Self(new.into())
     }
 
     fn access<'a>(&'a self, user: &'a UserId, admin: &'a UserId) -> Access<'a> {
@@ -49,8 +42,7 @@ impl Room {
     /// What a store does with a change, as far as these tests need it.
     fn write(&mut self, change: &Change) {
         let channel = &mut self.0;
-        channel.channel = change.channel.clone().unwrap_or_else(|| channel.channel.clone());
-        channel.turn = change.turn.clone().or(channel.turn.take());
+        channel.advance(change, channel.channel.version + 1);
         let message = change.new_message.as_ref().or(change.updated_message.as_ref());
         channel.message = message.cloned().or(channel.message.take());
     }
@@ -67,19 +59,22 @@ impl Room {
     }
 }
 
-fn woken(change: &Change) -> Vec<(String, WakeReason)> {
+fn woken(room: &Room, change: &Change) -> Vec<(String, WakeReason)> {
     let plans = change.events.iter().filter_map(|event| match event {
         Event::MessageCreated { plan, .. } => Some(plan),
         _ => None,
     });
-    plans.flat_map(DeliveryPlan::woken).map(|(user, reason)| (user.to_string(), reason)).collect()
+    plans
+        .flat_map(|plan| plan.woken(&room.0.members))
+        .map(|(user, reason)| (user.to_string(), reason))
+        .collect()
 }
 
 #[test]
 fn a_post_moves_the_turn_and_remembers_which_message_woke_the_speaker() {
     let mut room = Room::new(ChannelType::Discuss);
     let change = room.post("alice", "hello", 1_000);
-    assert_eq!(woken(&change), [("bob".to_owned(), WakeReason::Turn)]);
+    assert_eq!(woken(&room, &change), [("bob".to_owned(), WakeReason::Turn)]);
     let turn = room.0.turn.as_ref().expect("a turn");
     assert_eq!((turn.state.active(), turn.since), (Some(&user("bob")), Some(Timestamp(1_000))));
     assert_eq!(turn.wake_seq, Some(room.0.channel.last_seq));
@@ -212,4 +207,22 @@ fn files_are_named_once_and_only_where_there_could_be_one() {
         assert!(matches!(check(ids), Err(Refusal::Invalid(_))), "{ids:?}");
     }
     assert!(matches!(Post::text(" ").check(&Limits::default()), Err(Refusal::Invalid(_))));
+}
+
+/// Whoever keeps an aggregate carries it forward by this instead of loading it again.
+#[test]
+fn an_aggregate_after_a_change_is_what_the_next_write_would_load() {
+    let mut room = Room::new(ChannelType::Custom);
+    let (alice, root) = (user("alice"), user("root"));
+    let version = room.0.channel.version;
+    let added = members::add(room.access(&alice, &root), &[user("eve"), user("eve")], Timestamp(1));
+    room.write(&added.expect("added"));
+    let mapped = members::set_wake_mapping(room.access(&alice, &root), &[user("bob")], Timestamp(2));
+    room.write(&mapped.expect("mapped"));
+    let left = members::leave(room.access(&alice, &root), &moment(3)).expect("left");
+    assert!(matches!(left.events.last(), Some(Event::ChannelUpdated { member_count: 2, .. })));
+    room.write(&left);
+    let bob = Member { wake_mapped: true, ..Member::new(user("bob")) };
+    assert_eq!(room.0.members, [bob, Member::new(user("eve"))].into());
+    assert_eq!(room.0.channel.version, version + 3);
 }

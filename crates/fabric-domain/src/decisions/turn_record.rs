@@ -64,7 +64,7 @@ impl TurnRecord {
 
     /// Notes which message woke the active speaker: it is sent again when they come back.
     pub fn note_wake(&mut self, plan: &DeliveryPlan, seq: Seq) {
-        if plan.woken().any(|(user, _)| self.state.active() == Some(user)) {
+        if self.state.active().is_some_and(|speaker| plan.of(speaker, true).wakes().is_some()) {
             self.wake_seq = Some(seq);
         }
     }

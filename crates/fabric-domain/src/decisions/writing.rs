@@ -58,18 +58,20 @@ pub(super) fn append(
         turn: turn.as_ref().map(|record| &record.state),
         is_ack: message.ack.is_some(),
         admin,
+        members: &before.members,
+        busy: &before.busy,
     };
     let running = turn.as_ref().filter(|record| !record.state.is_idle());
     let plan = DeliveryPlan {
         hop: agent_run,
         turn_number: running.map(|record| record.state.turn()),
         deadline: running.and_then(|record| record.deadline),
-        ..delivery::plan(&delivered, &before.members)
+        ..delivery::plan(&delivered)
     };
     if let Some(record) = &mut turn {
         record.note_wake(&plan, message.seq);
     }
-    let pending_wake = delivery::pending_wake(channel.channel_type, &message.author, &plan);
+    let pending_wake = delivery::pending_wake(channel.channel_type, &message.author, &plan, &before.members);
     let created =
         Event::MessageCreated { message: message.clone(), channel_type: channel.channel_type, plan };
     let moved = turn.clone().filter(|record| Some(record) != before.turn.as_ref()).map(Event::TurnUpdated);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{ChannelId, GuildId, PresenceStatus, Seq, Timestamp, UserId};
+use super::{ChannelId, GuildId, Seq, Timestamp, UserId};
 
 /// The type of a channel: decides who is woken (spec/2 section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -184,16 +184,4 @@ pub struct Channel {
     pub version: u64,
     /// Consecutive messages by agents since a human last wrote.
     pub agent_run: u32,
-}
-
-/// A user with a row in `channel_members`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Who.
-    pub user_id: UserId,
-    /// On duty (`triage`) or listening (`custom`): the wake mapping is a property of members, so it can
-    /// never name somebody who would not hear.
-    pub wake_mapped: bool,
-    /// What they last said of themselves.
-    pub presence: PresenceStatus,
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, UserId};
+use super::{Members, Timestamp, UserId};
 
 /// Why somebody is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,11 +68,23 @@ pub enum Delivery {
     Skip,
 }
 
-/// The decision for every recipient of one message.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+impl Delivery {
+    /// Why it wakes, if it does.
+    pub fn wakes(self) -> Option<WakeReason> {
+        match self {
+            Self::Wake(reason) => Some(reason),
+            Self::Observe | Self::Skip => None,
+        }
+    }
+}
+
+/// The decision for every recipient of one message. Its size does not depend on how many members there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryPlan {
-    /// Members, and the admin of a `triage` channel who is none. At most one entry a user.
-    pub recipients: Vec<(UserId, Delivery)>,
+    /// How members get it who are no [exception](Self::exceptions).
+    pub members: Delivery,
+    /// Who gets it in another way: members, and the admin of a `triage` channel who is none. At most one entry a user.
+    pub exceptions: Vec<(UserId, Delivery)>,
     /// The admin who observes a `triage` without being a member: reached on every socket, since there is no
     /// membership by which they would have joined.
     pub outside_observer: Option<UserId>,
@@ -89,9 +101,35 @@ pub struct DeliveryPlan {
 }
 
 impl DeliveryPlan {
-    /// How this user gets the message; `None` for those who are neither members nor named.
-    pub fn of(&self, user: &UserId) -> Option<Delivery> {
-        self.recipients.iter().find(|(recipient, _)| recipient == user).map(|(_, delivery)| *delivery)
+    /// The plan in which these members get the message like this, and everybody else as the type of channel says.
+    pub fn new(members: Delivery, exceptions: Vec<(UserId, Delivery)>, others_observe: bool) -> Self {
+        Self {
+            members,
+            exceptions,
+            outside_observer: None,
+            others_observe,
+            turn_number: None,
+            deadline: None,
+            hop: 0,
+            budget_left: None,
+        }
+    }
+
+    /// How this user gets the message, who is a member or not.
+    pub fn of(&self, user: &UserId, is_member: bool) -> Delivery {
+        match self.exceptions.iter().find(|(exception, _)| exception == user) {
+            Some((_, delivery)) => *delivery,
+            None => self.of_others(is_member),
+        }
+    }
+
+    /// How those get the message who are no [exception](Self::exceptions).
+    pub fn of_others(&self, is_member: bool) -> Delivery {
+        match (is_member, self.others_observe) {
+            (true, _) => self.members,
+            (false, true) => Delivery::Observe,
+            (false, false) => Delivery::Skip,
+        }
     }
 
     /// The wake of this message for this reason.
@@ -100,11 +138,8 @@ impl DeliveryPlan {
         Wake { reason, turn_number, deadline, hop, budget_left }
     }
 
-    /// Everybody who is woken.
-    pub fn woken(&self) -> impl Iterator<Item = (&UserId, WakeReason)> {
-        self.recipients.iter().filter_map(|(user, delivery)| match delivery {
-            Delivery::Wake(reason) => Some((user, *reason)),
-            Delivery::Observe | Delivery::Skip => None,
-        })
+    /// Everybody of these members who is woken, in their order.
+    pub fn woken<'a>(&self, members: &'a Members) -> impl Iterator<Item = (&'a UserId, WakeReason)> {
+        members.users().filter_map(|user| Some((user, self.of(user, true).wakes()?)))
     }
 }

@@ -1,11 +1,10 @@
 //! Who is woken by a message, who observes it, who does not get it (spec/2 section 1).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::turn::{Speaker, TurnState};
 use crate::model::{
-    Author, ChannelType, Delivery, DeliveryPlan, Member, PendingWake, PresenceStatus, UserId, WakeReason,
-    WakeRecipients,
+    Author, ChannelType, Delivery, DeliveryPlan, Members, PendingWake, UserId, WakeReason, WakeRecipients,
 };
 
 impl From<Speaker<'_>> for WakeReason {
@@ -32,93 +31,150 @@ pub struct Delivered<'a> {
     pub is_ack: bool,
     /// Center's admin.
     pub admin: Option<&'a UserId>,
+    /// The channel's members.
+    pub members: &'a Members,
+    /// Users who are busy; asked for in `announce` only.
+    pub busy: &'a BTreeSet<UserId>,
 }
 
 /// What of a plan is pending until a live socket has got it (spec/2 section 8). Where members speak in turn the
 /// turn itself is pending; only what a system post asks for is so besides.
-pub fn pending_wake(channel_type: ChannelType, author: &UserId, plan: &DeliveryPlan) -> Option<PendingWake> {
+pub fn pending_wake(
+    channel_type: ChannelType,
+    author: &UserId,
+    plan: &DeliveryPlan,
+    members: &Members,
+) -> Option<PendingWake> {
     let is_turn = |reason: WakeReason| channel_type.has_turns() && reason != WakeReason::Targeted;
-    let woken: Vec<_> = plan.woken().filter(|(_, reason)| !is_turn(*reason)).collect();
-    let (_, first) = *woken.first()?;
-    let others = plan.recipients.iter().filter(|(user, _)| user != author).count();
-    let is_everybody = woken.len() == others && woken.iter().all(|(_, reason)| *reason == first);
-    let recipients = if is_everybody {
-        WakeRecipients::Everybody(first)
-    } else {
-        WakeRecipients::Users(woken.into_iter().map(|(user, reason)| (user.clone(), reason)).collect())
+    let recipients = match plan.members.wakes() {
+        // Nobody but the author is an exception to that.
+        Some(reason) => {
+            members.users().find(|user| *user != author)?;
+            WakeRecipients::Everybody(reason)
+        }
+        None => {
+            let woken = plan.exceptions.iter().filter_map(|(user, delivery)| {
+                let reason = delivery.wakes().filter(|reason| !is_turn(*reason))?;
+                Some((user.clone(), reason))
+            });
+            WakeRecipients::Users(Some(woken.collect()).filter(|woken: &Vec<_>| !woken.is_empty())?)
+        }
     };
     Some(PendingWake { hop: plan.hop, author: author.clone(), recipients })
 }
 
-/// Decides for every member, and for the admin of a `triage` channel.
-pub fn plan(message: &Delivered<'_>, members: &[Member]) -> DeliveryPlan {
-    let mentioned = Mentioned::new(message, members);
-    let mut recipients: Vec<_> =
-        members.iter().map(|member| (member.user_id.clone(), decide(message, &mentioned, member))).collect();
+/// Decides for every member, and for the admin of a `triage` channel: how members get it of whom nothing more is known
+/// than that they are members, and who gets it in another way.
+pub fn plan(message: &Delivered<'_>) -> DeliveryPlan {
+    let mentioned = Mentioned::new(message);
+    let members = message.members;
     // The admin need not be a member of a triage; the same list decides how they get it.
-    let outside_observer = message.admin.filter(|admin| {
-        message.channel_type == ChannelType::Triage && !members.iter().any(|member| member.user_id == **admin)
-    });
-    recipients.extend(outside_observer.map(|admin| {
-        let visitor =
-            Member { user_id: admin.clone(), wake_mapped: false, presence: PresenceStatus::Unknown };
-        (admin.clone(), decide(message, &mentioned, &visitor))
-    }));
+    let outside_observer =
+        message.admin.filter(|admin| message.channel_type == ChannelType::Triage && !members.contains(admin));
+    let rest = decide(message, &mentioned, &Recipient::ANY);
+    let mut seen = HashSet::new();
+    let exceptions = special(message, &mentioned)
+        .filter(|user| members.contains(user) || outside_observer == Some(*user))
+        .filter(|user| seen.insert(*user))
+        .map(|user| (user, decide(message, &mentioned, &Recipient::new(message, user))))
+        .filter(|(user, delivery)| *delivery != rest || outside_observer == Some(*user))
+        .map(|(user, delivery)| (user.clone(), delivery))
+        .collect();
     DeliveryPlan {
-        recipients,
         outside_observer: outside_observer.cloned(),
-        others_observe: message.channel_type != ChannelType::Triage,
-        ..DeliveryPlan::default()
+        ..DeliveryPlan::new(rest, exceptions, message.channel_type != ChannelType::Triage)
     }
 }
 
-/// The members that a message mentions, but its author: nobody else's mention counts, so a typing error never
-/// turns "wake all" into "wake nobody".
-struct Mentioned<'a>(HashSet<&'a UserId>);
+/// Everybody for whom the table asks more than whether they are a member. May name somebody twice, and others than
+/// members.
+fn special<'a>(message: &'a Delivered<'_>, mentioned: &'a Mentioned<'_>) -> impl Iterator<Item = &'a UserId> {
+    let (author, target) = match message.author {
+        Author::User(caller) => (Some(&caller.user_id), None),
+        Author::System { wakeup } => (None, wakeup.as_ref()),
+    };
+    let speaker = message.turn.and_then(TurnState::speaker).map(Speaker::user);
+    let mapped = message.members.wake_mapped().filter(|_| message.channel_type.has_wake_mapping());
+    let busy = message.busy.iter().filter(|_| message.channel_type == ChannelType::Announce);
+    let one = [author, target, speaker, message.admin];
+    one.into_iter().flatten().chain(mentioned.in_order.iter().copied()).chain(mapped).chain(busy)
+}
+
+/// The members that a message mentions, but its author, as mentioned: nobody else's mention counts, so a typing error
+/// never turns "wake all" into "wake nobody".
+struct Mentioned<'a> {
+    in_order: Vec<&'a UserId>,
+    // A text may mention as many as it has room for: looked up, not searched.
+    all: HashSet<&'a UserId>,
+}
 
 impl<'a> Mentioned<'a> {
-    fn new(message: &Delivered<'_>, members: &'a [Member]) -> Self {
-        // A text may mention as many as it has room for, and a channel may have as many members: looked up, not
-        // searched.
-        let mentions: HashSet<&UserId> = message.mentions.iter().collect();
-        let counts = |user: &&UserId| mentions.contains(user) && !message.author.is(user);
-        Self(members.iter().map(|member| &member.user_id).filter(counts).collect())
+    fn new(message: &Delivered<'a>) -> Self {
+        let counts = |user: &&UserId| message.members.contains(user) && !message.author.is(user);
+        let in_order: Vec<_> = message.mentions.iter().filter(counts).collect();
+        let all = in_order.iter().copied().collect();
+        Self { in_order, all }
     }
 
     fn nobody(&self) -> bool {
-        self.0.is_empty()
+        self.in_order.is_empty()
     }
 
     fn includes(&self, user: &UserId) -> bool {
-        self.0.contains(user)
+        self.all.contains(user)
+    }
+}
+
+/// One who may get the message, as far as the table asks.
+struct Recipient<'a> {
+    /// `None` for any member about whom there is nothing special.
+    user: Option<&'a UserId>,
+    is_wake_mapped: bool,
+    is_busy: bool,
+}
+
+impl<'a> Recipient<'a> {
+    const ANY: Self = Self { user: None, is_wake_mapped: false, is_busy: false };
+
+    fn new(message: &Delivered<'_>, user: &'a UserId) -> Self {
+        let is_wake_mapped = message.members.get(user).is_some_and(|member| member.wake_mapped);
+        Self { user: Some(user), is_wake_mapped, is_busy: message.busy.contains(user) }
+    }
+
+    fn is(&self, user: Option<&UserId>) -> bool {
+        user.is_some() && self.user == user
     }
 }
 
 /// The cell of the table for one member.
-fn decide(message: &Delivered<'_>, mentioned: &Mentioned<'_>, member: &Member) -> Delivery {
+fn decide(message: &Delivered<'_>, mentioned: &Mentioned<'_>, recipient: &Recipient<'_>) -> Delivery {
     match message.author {
-        author if author.is(&member.user_id) => match message.channel_type {
+        author if recipient.user.is_some_and(|user| author.is(user)) => match message.channel_type {
             ChannelType::Triage => Delivery::Skip,
             _ => Delivery::Observe,
         },
-        Author::User(_) => by_type(message, mentioned, member),
-        Author::System { wakeup } => by_system(message, mentioned, member, wakeup.as_ref()),
+        Author::User(_) => by_type(message, mentioned, recipient),
+        Author::System { wakeup } => by_system(message, mentioned, recipient, wakeup.as_ref()),
     }
 }
 
 #[expect(clippy::match_same_arms, reason = "an arm is a cell of the table")]
-fn by_type(message: &Delivered<'_>, mentioned: &Mentioned<'_>, member: &Member) -> Delivery {
+fn by_type(message: &Delivered<'_>, mentioned: &Mentioned<'_>, recipient: &Recipient<'_>) -> Delivery {
     match message.channel_type {
         ChannelType::General if mentioned.nobody() => Delivery::Wake(WakeReason::General),
-        ChannelType::General if mentioned.includes(&member.user_id) => Delivery::Wake(WakeReason::Mention),
+        ChannelType::General if recipient.user.is_some_and(|user| mentioned.includes(user)) => {
+            Delivery::Wake(WakeReason::Mention)
+        }
         ChannelType::Dm => Delivery::Wake(WakeReason::Dm),
-        ChannelType::Custom if member.wake_mapped => Delivery::Wake(WakeReason::Listener),
-        ChannelType::Triage if member.wake_mapped => Delivery::Wake(WakeReason::OnDuty),
-        ChannelType::Triage if mentioned.includes(&member.user_id) => Delivery::Wake(WakeReason::Mention),
-        ChannelType::Triage if message.admin == Some(&member.user_id) => Delivery::Observe,
+        ChannelType::Custom if recipient.is_wake_mapped => Delivery::Wake(WakeReason::Listener),
+        ChannelType::Triage if recipient.is_wake_mapped => Delivery::Wake(WakeReason::OnDuty),
+        ChannelType::Triage if recipient.user.is_some_and(|user| mentioned.includes(user)) => {
+            Delivery::Wake(WakeReason::Mention)
+        }
+        ChannelType::Triage if recipient.is(message.admin) => Delivery::Observe,
         ChannelType::Triage => Delivery::Skip,
-        ChannelType::Announce if member.presence == PresenceStatus::Busy => Delivery::Skip,
-        ChannelType::Discuss | ChannelType::Work => to_speaker(message, member),
+        ChannelType::Announce if recipient.is_busy => Delivery::Skip,
+        ChannelType::Discuss | ChannelType::Work => to_speaker(message, recipient),
         ChannelType::General | ChannelType::Custom | ChannelType::Report | ChannelType::Announce => {
             Delivery::Observe
         }
@@ -126,9 +182,9 @@ fn by_type(message: &Delivered<'_>, mentioned: &Mentioned<'_>, member: &Member) 
 }
 
 /// Where members speak in turn, the active speaker is woken, and nobody else.
-fn to_speaker(message: &Delivered<'_>, member: &Member) -> Delivery {
+fn to_speaker(message: &Delivered<'_>, recipient: &Recipient<'_>) -> Delivery {
     match message.turn.and_then(TurnState::speaker) {
-        Some(speaker) if *speaker.user() == member.user_id => Delivery::Wake(speaker.into()),
+        Some(speaker) if recipient.is(Some(speaker.user())) => Delivery::Wake(speaker.into()),
         _ => Delivery::Observe,
     }
 }
@@ -137,17 +193,15 @@ fn to_speaker(message: &Delivered<'_>, member: &Member) -> Delivery {
 fn by_system(
     message: &Delivered<'_>,
     mentioned: &Mentioned<'_>,
-    member: &Member,
+    recipient: &Recipient<'_>,
     wakeup: Option<&UserId>,
 ) -> Delivery {
     if message.is_ack {
-        return to_speaker(message, member);
+        return to_speaker(message, recipient);
     }
-    match by_type(message, mentioned, member) {
+    match by_type(message, mentioned, recipient) {
         Delivery::Skip => Delivery::Skip,
-        Delivery::Wake(_) | Delivery::Observe if wakeup == Some(&member.user_id) => {
-            Delivery::Wake(WakeReason::Targeted)
-        }
+        Delivery::Wake(_) | Delivery::Observe if recipient.is(wakeup) => Delivery::Wake(WakeReason::Targeted),
         Delivery::Wake(_) | Delivery::Observe => Delivery::Observe,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Guild, ServiceError};
 use crate::decisions::{Access, ChannelAggregate, ChannelSummary, TurnRecord, members};
-use crate::model::{Caller, ChannelId, ChannelType, Member, Refusal, UserId};
+use crate::model::{Caller, ChannelId, ChannelType, Member, PresenceStatus, Refusal, UserId};
 use crate::ports::Scope;
 use crate::rules::turn::Seat;
 
@@ -17,6 +17,8 @@ pub struct MemberView {
     pub name: Option<String>,
     /// Outside the rotation.
     pub bypass: bool,
+    /// What they last said of themselves.
+    pub presence: PresenceStatus,
     /// Whether they have a live socket.
     pub online: bool,
 }
@@ -29,25 +31,26 @@ impl Guild {
         id: &ChannelId,
     ) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
         let channel = self.readable(caller, id).await?;
-        Ok((channel.channel.channel_type, self.member_views(channel).await))
+        Ok((channel.channel.channel_type, self.member_views(channel).await?))
     }
 
-    async fn member_views(&self, channel: ChannelAggregate) -> Vec<MemberView> {
+    async fn member_views(&self, channel: ChannelAggregate) -> Result<Vec<MemberView>, ServiceError> {
         // Without Center the list has no names, and is still right.
         let known = self.ports.center.members().await.unwrap_or_default();
         let mut names: HashMap<UserId, String> =
             known.into_iter().map(|user| (user.user_id, user.name)).collect();
+        let presences = self.ports.store.presences().await?;
+        let presences: HashMap<&UserId, PresenceStatus> =
+            presences.iter().map(|presence| (&presence.user_id, presence.status)).collect();
         let bypass: HashSet<&UserId> = channel.turn.iter().flat_map(|turn| turn.state.bypass()).collect();
-        channel
-            .members
-            .into_iter()
-            .map(|member| MemberView {
-                name: names.remove(&member.user_id),
-                bypass: bypass.contains(&member.user_id),
-                online: self.ports.connected.is_connected(&member.user_id),
-                member,
-            })
-            .collect()
+        let view = |member: &Member| MemberView {
+            name: names.remove(&member.user_id),
+            bypass: bypass.contains(&member.user_id),
+            presence: presences.get(&member.user_id).copied().unwrap_or_default(),
+            online: self.ports.connected.is_connected(&member.user_id),
+            member: member.clone(),
+        };
+        Ok(channel.members.iter().map(view).collect())
     }
 
     /// Makes the caller a member of a public channel; joining twice changes nothing.
@@ -100,7 +103,7 @@ impl Guild {
         let decide = move |access: Access<'_>| members::set_wake_mapping(access, &mapped, now);
         self.change(caller, Scope::channel(id), decide).await?;
         match self.ports.store.load(id).await? {
-            Some(channel) => Ok((channel.channel.channel_type, self.member_views(channel).await)),
+            Some(channel) => Ok((channel.channel.channel_type, self.member_views(channel).await?)),
             None => Err(Refusal::ChannelNotFound.into()),
         }
     }

@@ -1,10 +1,8 @@
 //! Nasty cases, one by one: what removal, depth, silence and strangers could break.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fabric_domain::model::{
-    Author, Caller, ChannelType, Member, PresenceStatus, Rejection, UserId, UserKind,
-};
+use fabric_domain::model::{Author, Caller, ChannelType, Member, Members, Rejection, UserId, UserKind};
 use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::turn::{Effect, Input, MAX_FRAMES, Seat, Seed, TurnState};
 
@@ -400,9 +398,7 @@ fn a_stored_state_that_breaks_the_rules_is_not_believed() {
 fn a_text_full_of_mentions_in_a_channel_full_of_members_is_decided_in_one_pass() {
     const MANY: usize = 100_000;
     let id = |prefix: &str, n: usize| UserId::new(format!("{prefix}{n}"));
-    let members: Vec<Member> = (0..MANY)
-        .map(|n| Member { user_id: id("m", n), wake_mapped: false, presence: PresenceStatus::Unknown })
-        .collect();
+    let members: Members = (0..MANY).map(|n| Member::new(id("m", n))).collect();
     // Nobody of the channel, and at the very end its first and its last member.
     let mut mentions: Vec<UserId> = (0..MANY).map(|n| id("x", n)).collect();
     mentions.extend([id("m", 0), id("m", MANY - 1)]);
@@ -415,12 +411,14 @@ fn a_text_full_of_mentions_in_a_channel_full_of_members_is_decided_in_one_pass()
         turn: None,
         is_ack: false,
         admin: None,
+        members: &members,
+        busy: &BTreeSet::new(),
     };
-    let plan = delivery::plan(&message, &members);
-    let woken: Vec<_> = plan.woken().map(|(user, _)| user.as_str()).collect();
+    let plan = delivery::plan(&message);
+    let woken: Vec<_> = plan.woken(&members).map(|(user, _)| user.as_str()).collect();
     assert_eq!(woken, ["m0", &format!("m{}", MANY - 1)]);
 
-    let mut turn = TurnState::new(members.iter().map(|member| member.user_id.clone()), []);
+    let mut turn = TurnState::new(members.users().cloned(), []);
     turn.apply(&Input::Message { author: author.id(), mentioned: mentions, turn: None }, Seed(7));
     assert_eq!(turn.active().map(UserId::as_str), Some("m0"));
 }

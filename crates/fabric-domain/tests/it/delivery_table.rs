@@ -1,8 +1,11 @@
 //! The table of spec/2 section 1, cell by cell: every channel type, every author, with and without
 //! mentions, ordinary and system posts, for every kind of member.
 
+use std::collections::BTreeSet;
+
 use fabric_domain::model::{
-    Author, Caller, ChannelType, Delivery, DeliveryPlan, Member, PresenceStatus, UserId, UserKind, WakeReason,
+    Author, Caller, ChannelType, Delivery, DeliveryPlan, Member, Members, PendingWake, UserId, UserKind,
+    WakeReason, WakeRecipients,
 };
 use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::turn::{Input, Seat, Seed, TurnState};
@@ -133,13 +136,8 @@ fn every_cell_of_the_table() {
         let cells: Vec<&str> = cells.split([' ', '|']).filter(|word| !word.is_empty()).collect();
         assert_eq!(cells.len(), columns.len(), "{line}");
         let plan = deliver(channel_type, post.trim());
-        assert_eq!(plan.recipients.len() + 1, columns.len(), "one decision a member");
         for (column, expected) in columns.iter().zip(cells) {
-            let found = match (*column, plan.others_observe) {
-                ("out", true) => 'o',
-                ("out", false) => '-',
-                (name, _) => letter(plan.of(&name.into()).unwrap()),
-            };
+            let found = letter(plan.of(&(*column).into(), *column != "out"));
             if found.to_string() != expected {
                 wrong.push(format!("{channel_type}, {}: {column} is {found}, not {expected}", post.trim()));
             }
@@ -164,14 +162,14 @@ fn letter(delivery: Delivery) -> char {
     }
 }
 
-fn members() -> Vec<Member> {
+fn members() -> Members {
     ["plain", "named", "duty", "both", "busy", "admin", "turn"]
-        .map(|name| Member {
-            user_id: name.into(),
-            wake_mapped: matches!(name, "duty" | "both"),
-            presence: if name == "busy" { PresenceStatus::Busy } else { PresenceStatus::Unknown },
-        })
+        .map(|name| Member { user_id: name.into(), wake_mapped: matches!(name, "duty" | "both") })
         .into()
+}
+
+fn busy() -> BTreeSet<UserId> {
+    ["busy".into()].into()
 }
 
 /// One row: `plain @`, `sys>busy`, …
@@ -194,8 +192,10 @@ fn deliver(channel_type: ChannelType, post: &str) -> DeliveryPlan {
         turn: channel_type.has_turns().then_some(&turn),
         is_ack: false,
         admin: Some(&"admin".into()),
+        members: &members(),
+        busy: &busy(),
     };
-    delivery::plan(&message, &members())
+    delivery::plan(&message)
 }
 
 fn by(name: &str) -> Author {
@@ -238,15 +238,19 @@ fn with_turns_the_mentioned_speaker_is_woken_as_mentioned_and_an_idle_channel_wa
                 turn: Some(turn),
                 is_ack,
                 admin: None,
+                members: &members(),
+                busy: &busy(),
             };
-            let plan = delivery::plan(&message, &members());
-            let woken: Vec<_> = plan.woken().map(|(user, reason)| (user.as_str(), reason)).collect();
+            let plan = delivery::plan(&message);
+            let everybody = members();
+            let woken: Vec<_> =
+                plan.woken(&everybody).map(|(user, reason)| (user.as_str(), reason)).collect();
             assert_eq!(
                 woken,
                 expected.into_iter().collect::<Vec<_>>(),
                 "{channel_type} {author:?} ack {is_ack}"
             );
-            assert!(plan.recipients.iter().all(|(_, delivery)| *delivery != Delivery::Skip));
+            assert!(everybody.users().all(|user| plan.of(user, true) != Delivery::Skip));
         }
     }
 }
@@ -271,16 +275,18 @@ fn the_admin_outside_of_the_channel_observes_triage_and_nothing_else() {
                 turn,
                 is_ack: false,
                 admin: Some(&admin),
+                members: &members(),
+                busy: &busy(),
             };
-            let plan = delivery::plan(&message, &members());
-            let expected = (channel_type == ChannelType::Triage).then_some(in_triage);
-            assert_eq!(plan.of(&admin), expected, "{channel_type} {author:?}");
-            let nobody = Delivered { admin: None, ..message };
-            assert_eq!(
-                delivery::plan(&nobody, &members()).of(&admin),
-                None,
-                "{channel_type}: no admin is known"
-            );
+            let plan = delivery::plan(&message);
+            let is_triage = channel_type == ChannelType::Triage;
+            let as_any_other = if is_triage { Delivery::Skip } else { Delivery::Observe };
+            let expected = if is_triage { in_triage } else { as_any_other };
+            assert_eq!(plan.of(&admin, false), expected, "{channel_type} {author:?}");
+            assert_eq!(plan.outside_observer.as_ref(), is_triage.then_some(&admin), "{channel_type}");
+            let nobody = delivery::plan(&Delivered { admin: None, ..message });
+            assert_eq!(nobody.of(&admin, false), as_any_other, "{channel_type}: no admin is known");
+            assert_eq!(nobody.outside_observer, None);
         }
     }
 }
@@ -296,35 +302,42 @@ fn the_admin_outside_observes_also_when_mentioned_since_only_members_mentions_co
         turn: None,
         is_ack: false,
         admin: Some(&admin),
+        members: &members(),
+        busy: &busy(),
     };
-    assert_eq!(delivery::plan(&message, &members()).of(&admin), Some(Delivery::Observe));
+    assert_eq!(delivery::plan(&message).of(&admin, false), Delivery::Observe);
     let mut members = members();
-    members.push(Member { user_id: admin.clone(), wake_mapped: false, presence: PresenceStatus::Unknown });
-    assert_eq!(delivery::plan(&message, &members).of(&admin), Some(Delivery::Wake(WakeReason::Mention)));
+    members.upsert(Member::new(admin.clone()));
+    let message = Delivered { members: &members, ..message };
+    assert_eq!(delivery::plan(&message).of(&admin, true), Delivery::Wake(WakeReason::Mention));
 }
 
 #[test]
-fn announce_goes_by_presence() {
-    for presence in PresenceStatus::ALL {
-        let member = Member { user_id: "plain".into(), wake_mapped: false, presence };
-        let expected = if presence == PresenceStatus::Busy { Delivery::Skip } else { Delivery::Observe };
-        for author in [by("guest"), Author::System { wakeup: None }] {
-            let message = Delivered {
-                channel_type: ChannelType::Announce,
-                author: &author,
-                mentions: &[],
-                turn: None,
-                is_ack: false,
-                admin: None,
-            };
-            let plan = delivery::plan(&message, std::slice::from_ref(&member));
-            assert_eq!(plan.of(&member.user_id), Some(expected), "{presence} {author:?}");
+fn announce_skips_the_busy_and_nobody_else() {
+    let (everybody, busy) = (members(), busy());
+    for author in [by("guest"), Author::System { wakeup: None }] {
+        let message = Delivered {
+            channel_type: ChannelType::Announce,
+            author: &author,
+            mentions: &[],
+            turn: None,
+            is_ack: false,
+            admin: None,
+            members: &everybody,
+            busy: &busy,
+        };
+        let plan = delivery::plan(&message);
+        for user in everybody.users() {
+            let expected = if user.as_str() == "busy" { Delivery::Skip } else { Delivery::Observe };
+            assert_eq!(plan.of(user, true), expected, "{user} {author:?}");
         }
     }
 }
 
 #[test]
 fn presence_matters_to_nothing_but_announce() {
+    let everybody = members();
+    let all_busy: BTreeSet<UserId> = everybody.users().cloned().collect();
     for channel_type in
         ChannelType::ALL.into_iter().filter(|channel_type| *channel_type != ChannelType::Announce)
     {
@@ -336,15 +349,55 @@ fn presence_matters_to_nothing_but_announce() {
             turn: channel_type.has_turns().then_some(&turn),
             is_ack: false,
             admin: None,
+            members: &everybody,
+            busy: &all_busy,
         };
-        let of = |presence| {
-            let members = [("plain", false), ("duty", true), ("turn", false)];
-            let members =
-                members.map(|(name, wake_mapped)| Member { user_id: name.into(), wake_mapped, presence });
-            delivery::plan(&message, &members)
-        };
-        for presence in PresenceStatus::ALL {
-            assert_eq!(of(presence), of(PresenceStatus::Unknown), "{channel_type} {presence}");
-        }
+        let nobody_busy = Delivered { busy: &BTreeSet::new(), ..message };
+        assert_eq!(delivery::plan(&message), delivery::plan(&nobody_busy), "{channel_type}");
     }
+}
+
+/// What is said of everybody costs nothing for each of them: only those are listed who get it in another way.
+#[test]
+fn a_plan_lists_only_who_differs_from_the_rest() {
+    let everybody: Members = (0..10_000).map(|n| Member::new(UserId::new(format!("u{n}")))).collect();
+    let (author, nobody) = (by("u0"), BTreeSet::new());
+    let turn = speaking("plain");
+    for channel_type in ChannelType::ALL {
+        let message = Delivered {
+            channel_type,
+            author: &author,
+            mentions: &["u7".into()],
+            turn: channel_type.has_turns().then_some(&turn),
+            is_ack: false,
+            admin: None,
+            members: &everybody,
+            busy: &nobody,
+        };
+        let listed = delivery::plan(&message).exceptions.len();
+        assert!(listed <= 2, "{channel_type} lists {listed}");
+    }
+}
+
+#[test]
+fn a_wake_of_everybody_is_pending_only_where_there_is_somebody_besides_the_author() {
+    let author = by("plain");
+    let pending = |members: &Members| {
+        let message = Delivered {
+            channel_type: ChannelType::Dm,
+            author: &author,
+            mentions: &[],
+            turn: None,
+            is_ack: false,
+            admin: None,
+            members,
+            busy: &BTreeSet::new(),
+        };
+        let plan = delivery::plan(&message);
+        delivery::pending_wake(ChannelType::Dm, &author.id(), &plan, members)
+    };
+    assert_eq!(pending(&[Member::new("plain".into())].into()), None);
+    let both: Members = ["plain", "named"].map(|name| Member::new(name.into())).into();
+    let recipients = WakeRecipients::Everybody(WakeReason::Dm);
+    assert_eq!(pending(&both), Some(PendingWake { hop: 0, author: "plain".into(), recipients }));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fabric_domain::model::{Author, Caller, ChannelType, Member, PresenceStatus, UserId, UserKind};
+use fabric_domain::model::{Author, Caller, ChannelType, Member, Members, UserId, UserKind};
 use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::turn::{Effect, Input, MAX_FRAMES, MAX_SUMMONS, Seed, TurnState};
 
@@ -46,8 +46,8 @@ pub(crate) fn the_active_speaker_is_a_member(state: &TurnState) -> Holds {
 /// Invariant 3, first half: "At most one recipient of a discuss/work message is woken, never its author."
 pub(crate) fn at_most_one_is_woken(step: &Step<'_>) -> Holds {
     let Input::Message { author, mentioned, .. } = step.input else { return Ok(()) };
-    let members: Vec<Member> =
-        step.after.order().iter().chain(step.after.bypass()).cloned().map(member).collect();
+    let members: Members =
+        step.after.order().iter().chain(step.after.bypass()).cloned().map(Member::new).collect();
     for channel_type in [ChannelType::Discuss, ChannelType::Work] {
         let message = Delivered {
             channel_type,
@@ -56,19 +56,17 @@ pub(crate) fn at_most_one_is_woken(step: &Step<'_>) -> Holds {
             turn: Some(step.after),
             is_ack: false,
             admin: None,
+            members: &members,
+            busy: &BTreeSet::new(),
         };
-        let plan = delivery::plan(&message, &members);
-        let woken: Vec<_> = plan.woken().map(|(user, _)| user.clone()).collect();
+        let plan = delivery::plan(&message);
+        let woken: Vec<_> = plan.woken(&members).map(|(user, _)| user.clone()).collect();
         ensure(woken.len() <= 1, || format!("woken are {woken:?}"))?;
         ensure(!woken.contains(author), || format!("the author {author} is woken"))?;
         let active = step.after.active().filter(|active| *active != author);
         ensure(woken.first() == active, || format!("woken is {woken:?}, active is {active:?}"))?;
     }
     Ok(())
-}
-
-fn member(user_id: UserId) -> Member {
-    Member { user_id, wake_mapped: false, presence: PresenceStatus::Unknown }
 }
 
 /// Invariant 3, second half: "after a message or a pass of U the active speaker is not U", for whom a

@@ -18,7 +18,7 @@ fn rows(channel_type: ChannelType, members: Vec<MemberView>) -> Vec<MemberRow> {
         name: view.name,
         on_duty: channel_type == ChannelType::Triage && view.member.wake_mapped,
         listener: channel_type == ChannelType::Custom && view.member.wake_mapped,
-        presence: view.member.presence.into(),
+        presence: view.presence.into(),
         online: view.online,
         user_id: view.member.user_id,
     };

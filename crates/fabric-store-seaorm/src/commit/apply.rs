@@ -70,7 +70,7 @@ async fn create(db: &impl ConnectionTrait, new: &NewChannel) -> Result<(), Datab
     let row = convert::channel_row(&new.channel, new.turn.as_ref())?;
     channel::Entity::insert(row).exec_without_returning(db).await?;
     let rows = new.members.iter().zip(0..).map(|(new_member, position)| {
-        let Member { user_id, wake_mapped, .. } = new_member;
+        let Member { user_id, wake_mapped } = new_member;
         convert::member_row(&new.channel.id, user_id, *wake_mapped, position, Seq::ZERO)
     });
     member::Entity::insert_many(rows).exec_without_returning(db).await?;
@@ -160,7 +160,6 @@ async fn write_members(
         let key = (channel.as_str().to_owned(), user.as_str().to_owned());
         member::Entity::delete_by_id(key).exec(db).await?;
     }
-    let mut inserted: Vec<&UserId> = Vec::new();
     for upserted in &change.upserted_members {
         let mut row = member::ActiveModel {
             channel_id: Set(channel.as_str().to_owned()),
@@ -170,15 +169,13 @@ async fn write_members(
         };
         let user = &upserted.user_id;
         let stayed = before.is_member(user) && !change.removed_members.contains(user);
-        // One may be named twice.
-        if stayed || inserted.contains(&user) {
+        if stayed {
             member::Entity::update(row).exec_without_returning(db).await?;
         } else {
             row.position = Set(query::channels::next_position(db, channel).await?);
             // Nobody is owed what was before them.
             row.settled_seq = Set(to_column(before.channel.last_seq.0));
             member::Entity::insert(row).exec_without_returning(db).await?;
-            inserted.push(user);
         }
     }
     Ok(())

@@ -1,9 +1,11 @@
 //! Channels: as a decision sees one, as lists show them, and those whose turn is over.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fabric_domain::decisions::{ChannelAggregate, ChannelSummary};
-use fabric_domain::model::{ChannelId, IdempotencySlot, Member, PriorAnswer, Timestamp, UserId};
+use fabric_domain::model::{
+    ChannelId, ChannelType, IdempotencySlot, Members, PresenceStatus, PriorAnswer, Timestamp, UserId,
+};
 use fabric_domain::ports::Scope;
 use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -28,6 +30,7 @@ pub(crate) async fn aggregate(
     let (channel, turn) = convert::channel(row)?;
     Ok(Some(ChannelAggregate {
         members: members(db, &scope.channel).await?,
+        busy: busy(db, channel.channel_type).await?,
         message: match &scope.message {
             Some(id) => messages::one(db, &scope.channel, id).await?,
             None => None,
@@ -42,28 +45,36 @@ pub(crate) async fn aggregate(
     }))
 }
 
-async fn members(db: &impl ConnectionTrait, id: &ChannelId) -> Result<Vec<Member>, DatabaseError> {
+async fn members(db: &impl ConnectionTrait, id: &ChannelId) -> Result<Members, DatabaseError> {
     let rows = member::Entity::find()
         .filter(member::Column::ChannelId.eq(id.as_str()))
         .order_by_asc(member::Column::Position)
         .all(db)
         .await?;
-    let users = Query::select()
-        .column(member::Column::UserId)
-        .from(member::Entity)
-        .and_where(member::Column::ChannelId.eq(id.as_str()))
-        .take();
-    let presences =
-        presence::Entity::find().filter(presence::Column::UserId.in_subquery(users)).all(db).await?;
-    let mut presences: HashMap<String, presence::Model> =
-        presences.into_iter().map(|row| (row.user_id.clone(), row)).collect();
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let presence = presences.remove(&row.user_id);
-            convert::member(row, presence)
-        })
-        .collect())
+    let mut members = Members::default();
+    for row in rows {
+        let position = convert::position(row.position)?;
+        members.insert_at(position, convert::member(row));
+    }
+    Ok(members)
+}
+
+/// Everybody who is busy, where the type of channel asks for it.
+async fn busy(
+    db: &impl ConnectionTrait,
+    channel_type: ChannelType,
+) -> Result<BTreeSet<UserId>, DatabaseError> {
+    if channel_type != ChannelType::Announce {
+        return Ok(BTreeSet::new());
+    }
+    let users: Vec<String> = presence::Entity::find()
+        .select_only()
+        .column(presence::Column::UserId)
+        .filter(presence::Column::Status.eq(PresenceStatus::Busy.as_str()))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(users.into_iter().map(UserId::from).collect())
 }
 
 async fn prior_answer(

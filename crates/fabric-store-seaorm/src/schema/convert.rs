@@ -37,6 +37,11 @@ pub(crate) fn seq(number: i64) -> Result<Seq, DatabaseError> {
     from_column("seq", number).map(Seq)
 }
 
+/// Where a member stands among the others.
+pub(crate) fn position(number: i64) -> Result<u64, DatabaseError> {
+    from_column("position", number)
+}
+
 /// A channel's row and its turn.
 pub(crate) fn channel(row: channel::Model) -> Result<(Channel, Option<TurnRecord>), DatabaseError> {
     let turn = row.turn.as_deref().map(|json| from_json("turn", json)).transpose()?;
@@ -82,10 +87,8 @@ pub(crate) fn channel_row(
     })
 }
 
-/// A member with their presence.
-pub(crate) fn member(row: member::Model, presence: Option<presence::Model>) -> Member {
-    let status = presence.and_then(|row| row.status.parse().ok()).unwrap_or(PresenceStatus::Unknown);
-    Member { user_id: row.user_id.into(), wake_mapped: row.wake_mapped, presence: status }
+pub(crate) fn member(row: member::Model) -> Member {
+    Member { user_id: row.user_id.into(), wake_mapped: row.wake_mapped }
 }
 
 /// A message without its attachments, which have a table of their own (`attachment`).

@@ -28,7 +28,7 @@ pub async fn two_first_presence_writes_at_once_both_succeed(on: Opened) {
     one.unwrap();
     two.unwrap();
     let id = channel(&guild, ChannelType::Announce).await;
-    let stored = guild.store.load(&id).await.unwrap().unwrap();
-    let presence: Vec<_> = stored.members.iter().map(|member| member.presence).collect();
+    let (_, members) = guild.guild.members(&bob, &id).await.unwrap();
+    let presence: Vec<_> = members.iter().map(|member| member.presence).collect();
     assert_eq!(presence, [PresenceStatus::Unknown, PresenceStatus::Busy, PresenceStatus::Unknown]);
 }

@@ -10,7 +10,7 @@ use super::{MemoryStore, State, StoredChannel};
 impl StoredChannel {
     fn is_read_by(&self, reader: &Reader) -> bool {
         self.channel.is_public
-            || self.members.iter().any(|member| member.user_id == reader.user)
+            || self.members.contains(&reader.user)
             || (reader.reads_triage && self.channel.channel_type == ChannelType::Triage)
     }
 }

@@ -1,8 +1,10 @@
 //! Plays a scenario on the real rules.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use fabric_domain::model::{Author, Caller, Delivery, Member, PresenceStatus, UserId, UserKind, WakeReason};
+use fabric_domain::model::{
+    Author, Caller, Delivery, Member, Members, PresenceStatus, UserId, UserKind, WakeReason,
+};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::delivery::{self, Delivered};
 use fabric_domain::rules::mention;
@@ -26,7 +28,8 @@ pub(super) fn run(scenario: &Scenario) -> Result<(), String> {
 
 struct Stage<'a> {
     setup: &'a Setup,
-    members: Vec<Member>,
+    members: Members,
+    busy: BTreeSet<UserId>,
     turn: Option<TurnState>,
     center: HashMap<String, UserId>,
     seed: u64,
@@ -36,19 +39,16 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn new(setup: &'a Setup) -> Self {
-        let members = setup.order.iter().chain(&setup.bypass).map(|user_id| Member {
-            user_id: user_id.clone(),
-            wake_mapped: setup.mapped.contains(user_id),
-            presence: if setup.busy.contains(user_id) {
-                PresenceStatus::Busy
-            } else {
-                PresenceStatus::Unknown
-            },
-        });
+        let members = setup
+            .order
+            .iter()
+            .chain(&setup.bypass)
+            .map(|user_id| Member { user_id: user_id.clone(), wake_mapped: setup.mapped.contains(user_id) });
         let has_turns = setup.channel_type.has_turns();
         Self {
             setup,
             members: members.collect(),
+            busy: setup.busy.iter().cloned().collect(),
             turn: has_turns.then(|| TurnState::new(setup.order.clone(), setup.bypass.clone())),
             center: HashMap::new(),
             seed: 0,
@@ -84,14 +84,24 @@ impl<'a> Stage<'a> {
                 self.center.insert(name.clone(), id.clone());
                 Ok(())
             }
-            What::Presence(user, presence) => self.member(user).map(|member| member.presence = *presence),
-            What::WakeMapping(user, on) => self.member(user).map(|member| member.wake_mapped = *on),
+            What::Presence(user, PresenceStatus::Busy) => {
+                self.busy.insert(self.member(user)?.user_id);
+                Ok(())
+            }
+            What::Presence(user, _) => {
+                self.busy.remove(&self.member(user)?.user_id);
+                Ok(())
+            }
+            What::WakeMapping(user, on) => {
+                let member = Member { wake_mapped: *on, ..self.member(user)? };
+                self.members.upsert(member);
+                Ok(())
+            }
         }
     }
 
-    fn member(&mut self, user: &UserId) -> Result<&mut Member, String> {
-        let member = self.members.iter_mut().find(|member| member.user_id == *user);
-        member.ok_or_else(|| format!("  {user} is no member"))
+    fn member(&self, user: &UserId) -> Result<Member, String> {
+        self.members.get(user).cloned().ok_or_else(|| format!("  {user} is no member"))
     }
 
     fn act(&mut self, deed: &Deed) -> Result<Outcome, String> {
@@ -115,7 +125,7 @@ impl<'a> Stage<'a> {
             Deed::Joins(user, seat) => self.joins(self.resolve(user)?, *seat),
             Deed::Leaves(user) => {
                 let user = self.resolve(user)?;
-                self.members.retain(|member| member.user_id != user);
+                self.members.remove(&user);
                 self.change(&Input::MemberRemoved { user })
             }
             Deed::ToBypass(user) => self.change(&Input::MovedToBypass { user: self.resolve(user)? }),
@@ -163,21 +173,24 @@ impl<'a> Stage<'a> {
             turn: self.turn.as_ref(),
             is_ack,
             admin: self.setup.admin.as_ref(),
+            members: &self.members,
+            busy: &self.busy,
         };
-        let plan = delivery::plan(&message, &self.members);
-        let skipped = plan.recipients.iter().filter(|(_, delivery)| *delivery == Delivery::Skip);
+        let plan = delivery::plan(&message);
+        // Who observes from outside is decided like a member.
+        let decided = self.members.users().chain(plan.outside_observer.as_ref());
+        let skipped = decided.filter(|user| plan.of(user, true) == Delivery::Skip);
         Outcome::Sent {
             is_ack,
-            woken: plan.woken().map(|(user, reason)| (user.clone(), reason)).collect(),
-            skipped: skipped.map(|(user, _)| user.clone()).collect(),
+            woken: plan.woken(&self.members).map(|(user, reason)| (user.clone(), reason)).collect(),
+            skipped: skipped.cloned().collect(),
             others_observe: plan.others_observe,
         }
     }
 
     fn joins(&mut self, user_id: UserId, seat: Seat) -> Outcome {
-        if !self.members.iter().any(|member| member.user_id == user_id) {
-            let presence = PresenceStatus::Unknown;
-            self.members.push(Member { user_id: user_id.clone(), wake_mapped: false, presence });
+        if !self.members.contains(&user_id) {
+            self.members.upsert(Member::new(user_id.clone()));
         }
         self.change(&Input::MemberAdded { user: user_id, seat })
     }

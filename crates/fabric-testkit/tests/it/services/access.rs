@@ -37,11 +37,11 @@ async fn a_triage_may_be_read_by_the_admin_and_other_private_channels_may_not() 
     guild.guild.channel(&root, &triage).await.expect("readable");
     assert_eq!(code(guild.guild.channel(&root, &general).await), "channel_not_found");
     assert_eq!(code(try_post(&guild, root.clone(), &triage, "hi").await), "not_a_member");
-    published(&guild);
+    published(&guild).await;
     post(&guild, "alice", &triage, "help").await;
-    let plan = published(&guild).remove(0).1;
-    assert_eq!(plan.of(&"root".into()), Some(Delivery::Observe));
-    assert_eq!(plan.outside_observer, Some("root".into()));
+    let sent = published(&guild).await.remove(0).1;
+    assert_eq!(sent.to("root"), Delivery::Observe);
+    assert_eq!(sent.plan.outside_observer, Some("root".into()));
     guild.center.set_down(true);
     assert_eq!(code(guild.guild.channel(&root, &triage).await), "channel_not_found", "unreachable: no admin");
 }

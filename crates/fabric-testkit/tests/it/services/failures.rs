@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use fabric_domain::decisions::{ChannelAggregate, CreateChannel, Limits, Post, channels};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, ChannelType, File, FileId, FileName, GuildId, MediaType, Message, MessageId,
-    PostOutcome, Refusal, Shelf, Timestamp, Usage, UserId, UserKind,
+    Author, Caller, ChannelId, ChannelType, File, FileId, FileName, GuildId, MediaType, Members, Message,
+    MessageId, PostOutcome, Refusal, Shelf, Timestamp, Usage, UserId, UserKind,
 };
 use fabric_domain::ports::{
     AddFileError, BytesError, CenterError, Draft, MockDraft, MockFileBytes, MockIdentityCenter, MockStore,
@@ -54,14 +54,7 @@ fn room(channel_type: ChannelType, members: &[&str]) -> ChannelAggregate {
     let mut new = CreateChannel::new("room", channel_type);
     new.members = members.iter().map(UserId::new).collect();
     let new = channels::create(&"guild".into(), "room".into(), &"alice".into(), new, Timestamp(0));
-    ChannelAggregate {
-        channel: new.channel,
-        members: new.members,
-        turn: new.turn,
-        message: None,
-        files: Vec::new(),
-        prior: None,
-    }
+    new.into()
 }
 
 fn unavailable() -> StoreError {
@@ -190,7 +183,7 @@ async fn a_stranger_cannot_have_center_asked_for_names() {
     let mut parts = Parts::default().without_admin();
     parts.store.expect_load().times(1).returning(|_| {
         let mut others = room(ChannelType::General, &[]);
-        others.members.clear();
+        others.members = Members::default();
         Ok(Some(others))
     });
     let outcome = post(&parts.guild(), "<@user.name:Bob> look").await;

@@ -8,8 +8,8 @@ mod turns;
 
 use fabric_domain::decisions::{Commit, CreateChannel, Event, Post};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, ChannelType, Delivery, DeliveryPlan, Message, PostOutcome, SettingsPatch,
-    UserId,
+    Author, Caller, ChannelId, ChannelType, Delivery, DeliveryPlan, Members, Message, PostOutcome,
+    SettingsPatch, UserId,
 };
 use fabric_domain::services::ServiceError;
 use fabric_testkit::TestGuild;
@@ -57,24 +57,39 @@ async fn post(guild: &TestGuild, user: &str, id: &ChannelId, content: &str) -> M
     }
 }
 
+/// Who gets a message how, and who was a member.
+struct Sent {
+    plan: DeliveryPlan,
+    members: Members,
+}
+
+impl Sent {
+    fn to(&self, user: &str) -> Delivery {
+        let user = user.into();
+        self.plan.of(&user, self.members.contains(&user))
+    }
+}
+
 /// The messages that were published since the last look, with their plans.
-fn published(guild: &TestGuild) -> Vec<(Message, DeliveryPlan)> {
-    let created = |event| match event {
-        Event::MessageCreated { message, plan, .. } => Some((message, plan)),
-        _ => None,
-    };
-    guild.published.take().into_iter().flat_map(|commit: Commit| commit.events).filter_map(created).collect()
+async fn published(guild: &TestGuild) -> Vec<(Message, Sent)> {
+    let mut sent = Vec::new();
+    for event in guild.published.take().into_iter().flat_map(|commit: Commit| commit.events) {
+        if let Event::MessageCreated { message, plan, .. } = event {
+            let members = guild.store.load(&message.channel_id).await.unwrap().unwrap().members;
+            sent.push((message, Sent { plan, members }));
+        }
+    }
+    sent
 }
 
-/// Who is woken by a plan, as `name:reason`.
-fn woken(plan: &DeliveryPlan) -> Vec<String> {
-    plan.woken().map(|(user, reason)| format!("{user}:{}", reason.as_str())).collect()
+/// Who is woken, as `name:reason`.
+fn woken(sent: &Sent) -> Vec<String> {
+    sent.plan.woken(&sent.members).map(|(user, reason)| format!("{user}:{}", reason.as_str())).collect()
 }
 
-/// Who gets nothing.
-fn skipped(plan: &DeliveryPlan) -> Vec<&str> {
-    let skipped = plan.recipients.iter().filter(|(_, delivery)| *delivery == Delivery::Skip);
-    skipped.map(|(user, _)| user.as_str()).collect()
+/// Who of the members gets nothing.
+fn skipped(sent: &Sent) -> Vec<&str> {
+    sent.members.users().map(UserId::as_str).filter(|user| sent.to(user) == Delivery::Skip).collect()
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> &'static str {

@@ -8,10 +8,10 @@ async fn names_are_translated_before_anything_is_parsed_or_stored() {
     let guild = TestGuild::default();
     let id = channel(&guild, ChannelType::General, "alice bob carol").await;
     guild.human("bob");
-    published(&guild);
+    published(&guild).await;
     let message = post(&guild, "alice", &id, "ask <@user.name:bob>, not `<@user.name:bob>`").await;
     assert_eq!(message.content, "ask <@bob>, not `<@user.name:bob>`");
-    assert_eq!(woken(&published(&guild)[0].1), ["bob:mention"]);
+    assert_eq!(woken(&published(&guild).await[0].1), ["bob:mention"]);
 }
 
 #[tokio::test]
@@ -52,10 +52,10 @@ async fn an_agents_mention_is_only_a_word_where_the_channel_says_so() {
         let guild = TestGuild::default();
         let settings = SettingsPatch { agent_mentions: Some(setting), ..SettingsPatch::default() };
         let id = channel_with(&guild, ChannelType::Discuss, "alice bob carol", settings).await;
-        published(&guild);
+        published(&guild).await;
         let agent = guild.agent("alice");
         try_post(&guild, agent, &id, "what does <@carol> think?").await.unwrap();
-        let (message, plan) = published(&guild).remove(0);
+        let (message, plan) = published(&guild).await.remove(0);
         assert_eq!(woken(&plan), [expected]);
         assert_eq!(message.mentions, [UserId::new("carol")], "the message still names whom it mentions");
     }
@@ -66,19 +66,19 @@ async fn where_an_agents_mentions_are_words_its_general_message_wakes_everybody(
     let guild = TestGuild::default();
     let settings = SettingsPatch { agent_mentions: Some(AgentMentions::Text), ..SettingsPatch::default() };
     let id = channel_with(&guild, ChannelType::General, "alice bob carol", settings).await;
-    published(&guild);
+    published(&guild).await;
     try_post(&guild, guild.agent("alice"), &id, "<@carol>?").await.unwrap();
-    assert_eq!(woken(&published(&guild)[0].1), ["bob:general", "carol:general"]);
+    assert_eq!(woken(&published(&guild).await[0].1), ["bob:general", "carol:general"]);
 }
 
 #[tokio::test]
 async fn an_unknown_name_is_no_mention() {
     let guild = TestGuild::default();
     let id = channel(&guild, ChannelType::General, "alice bob").await;
-    published(&guild);
+    published(&guild).await;
     let message = post(&guild, "alice", &id, "<@user.name:eve>?").await;
     assert_eq!((message.content.as_str(), message.mentions), ("<@user.name:eve>?", vec![]));
-    assert_eq!(woken(&published(&guild)[0].1), ["bob:general"]);
+    assert_eq!(woken(&published(&guild).await[0].1), ["bob:general"]);
 }
 
 #[tokio::test]
@@ -86,13 +86,13 @@ async fn a_humans_message_starts_the_hops_anew_and_system_posts_neither_count_no
     let guild = TestGuild::default();
     let id = channel(&guild, ChannelType::General, "alice bob").await;
     let (bot, alice) = (guild.agent("bob"), guild.human("alice"));
-    published(&guild);
+    published(&guild).await;
     try_post(&guild, bot.clone(), &id, "one").await.unwrap();
     try_post(&guild, bot.clone(), &id, "two").await.unwrap();
     guild.guild.post(&Author::System { wakeup: None }, &id, text("notice"), None).await.unwrap();
     try_post(&guild, bot, &id, "three").await.unwrap();
     try_post(&guild, alice, &id, "stop").await.unwrap();
-    let hops: Vec<u32> = published(&guild).iter().map(|(_, plan)| plan.hop).collect();
+    let hops: Vec<u32> = published(&guild).await.iter().map(|(_, sent)| sent.plan.hop).collect();
     assert_eq!(hops, [1, 2, 2, 3, 0]);
 }
 
@@ -102,13 +102,13 @@ async fn a_system_post_wakes_whom_it_is_meant_for_and_moves_no_turn() {
     let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     post(&guild, "alice", &id, "start").await;
     let before = guild.guild.turn(&guild.human("alice"), &id).await.unwrap();
-    published(&guild);
+    published(&guild).await;
     let system = Author::System { wakeup: Some("carol".into()) };
     for content in ["look", "/force-proceed"] {
         let outcome = guild.guild.post(&system, &id, text(content), None).await.unwrap();
         assert!(matches!(outcome, PostOutcome::Message(message) if message.content == content), "{content}");
     }
-    for (_, plan) in published(&guild) {
+    for (_, plan) in published(&guild).await {
         assert_eq!(woken(&plan), ["carol:targeted"]);
     }
     assert_eq!(guild.guild.turn(&guild.human("alice"), &id).await.unwrap(), before);
@@ -162,9 +162,9 @@ async fn an_edit_wakes_nobody_and_moves_no_turn() {
     let id = channel(&guild, ChannelType::Discuss, "alice bob carol").await;
     let message = post(&guild, "alice", &id, "start").await;
     let before = guild.guild.turn(&guild.human("alice"), &id).await.unwrap();
-    published(&guild);
+    published(&guild).await;
     guild.guild.edit(&guild.human("alice"), &id, &message.id, "start, <@carol>".to_owned()).await.unwrap();
-    assert!(published(&guild).is_empty());
+    assert!(published(&guild).await.is_empty());
     assert_eq!(guild.guild.turn(&guild.human("alice"), &id).await.unwrap(), before);
 }
 
