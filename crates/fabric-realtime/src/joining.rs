@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fabric_api::guild::{Message, TurnView};
 use fabric_api::realtime::{JoinAck, JoinChannel, Wake};
-use fabric_domain::decisions::{ChannelAggregate, MissedWakes};
+use fabric_domain::decisions::{ChannelView, MissedWakes};
 use fabric_domain::model::Seq;
 use fabric_domain::ports::SeqRange;
 use fabric_domain::services::ServiceError;
@@ -31,7 +31,7 @@ impl Gateway {
         // Checked before the socket enters, so that a stranger is never in the room; what is read after
         // the entry is what counts.
         let is_member = match self.guild.readable(&session.caller, channel).await {
-            Ok(channel) => channel.is_member(session.user()),
+            Ok(channel) => channel.is_member,
             Err(error) => return ack(failed(error)),
         };
         if !session.enter(channel) {
@@ -129,7 +129,7 @@ impl Gateway {
     /// so which wakes of messages.
     async fn missed_wakes(
         &self,
-        channel: &ChannelAggregate,
+        channel: &ChannelView,
         session: &SocketSession,
         since: Option<Seq>,
     ) -> Result<MissedWakes, ServiceError> {
@@ -150,7 +150,7 @@ impl Gateway {
 /// Where a joining socket begins.
 struct Start {
     /// The channel as it was read.
-    aggregate: ChannelAggregate,
+    aggregate: ChannelView,
     /// Wakes that are sent again.
     wakes: MissedWakes,
     /// The first message that is sent whether or not it wakes.

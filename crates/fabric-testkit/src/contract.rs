@@ -50,6 +50,7 @@ macro_rules! store_contract_tests {
         $crate::store_contract_tests!(@ $open;
             what_is_written_is_read_again_to_the_letter,
             a_channel_is_listed_for_those_who_may_see_it,
+            a_user_comes_to_a_channel_as_it_is,
             seq_is_gapless_under_concurrent_writers_on_one_channel,
             seq_is_gapless_under_concurrent_writers_on_many_channels,
             commits_are_published_in_the_order_of_their_versions,

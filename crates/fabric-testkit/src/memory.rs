@@ -7,7 +7,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fabric_domain::decisions::{Change, ChannelAggregate, ChannelSummary, Commit, NewChannel, TurnRecord};
+use fabric_domain::decisions::{
+    Change, ChannelAggregate, ChannelSummary, ChannelView, Commit, NewChannel, TurnRecord,
+};
 use fabric_domain::model::{
     Channel, ChannelId, ChannelType, Members, Message, MessageId, MissedWake, PendingWake, Presence,
     PresenceStatus, Revision, Seq, Timestamp, UserId,
@@ -174,6 +176,15 @@ impl ChannelStore for MemoryStore {
 
     async fn load(&self, id: &ChannelId) -> Result<Option<ChannelAggregate>, StoreError> {
         Ok(self.state.lock().await.aggregate(&Scope::channel(id)))
+    }
+
+    async fn view(&self, id: &ChannelId, user: &UserId) -> Result<Option<ChannelView>, StoreError> {
+        let state = self.state.lock().await;
+        Ok(state.find(id).map(|stored| ChannelView {
+            channel: stored.channel.clone(),
+            turn: stored.turn.clone(),
+            is_member: stored.members.contains(user),
+        }))
     }
 
     async fn list(&self, user: &UserId) -> Result<Vec<ChannelSummary>, StoreError> {

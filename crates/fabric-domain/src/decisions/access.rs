@@ -4,7 +4,8 @@
 //! with its own code.
 
 use super::ChannelAggregate;
-use crate::model::{ChannelType, Refusal, UserId};
+use super::aggregate::may_read;
+use crate::model::{Refusal, UserId};
 
 /// A user who asks for something of one channel.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +25,7 @@ impl Access<'_> {
 
     /// Refuses who may not read: participants may, and the admin where it is a `triage`.
     pub fn require_reader(self) -> Result<(), Refusal> {
-        let may = self.channel.is_participant(self.user)
-            || (self.is_admin() && self.channel.channel.channel_type == ChannelType::Triage);
+        let may = may_read(&self.channel.channel, self.channel.is_member(self.user), self.is_admin());
         if may { Ok(()) } else { Err(Refusal::ChannelNotFound) }
     }
 

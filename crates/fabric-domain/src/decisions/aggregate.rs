@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Change, NewChannel, TurnRecord};
-use crate::model::{Channel, File, Members, Message, PostOutcome, PriorAnswer, Refusal, UserId};
+use crate::model::{Channel, ChannelType, File, Members, Message, PostOutcome, PriorAnswer, Refusal, UserId};
 
 /// A channel as one write sees it: loaded under the store's lock, so the rules never see half a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl ChannelAggregate {
 
     /// Whether this user takes part: a member, or anybody where the channel is public (spec/1 section 3).
     pub fn is_participant(&self, user: &UserId) -> bool {
-        self.channel.is_public || self.is_member(user)
+        takes_part(&self.channel, self.is_member(user))
     }
 
     /// Refuses what is not done in a closed channel.
@@ -79,6 +79,40 @@ impl From<NewChannel> for ChannelAggregate {
         let NewChannel { channel, members, turn, events: _ } = new;
         Self { channel, members, busy: BTreeSet::new(), turn, message: None, files: Vec::new(), prior: None }
     }
+}
+
+/// A channel as one user comes to it: enough to say whether they may read, however many members it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelView {
+    /// The row.
+    pub channel: Channel,
+    /// Its turn, where members speak in turn.
+    pub turn: Option<TurnRecord>,
+    /// Whether that user is a member.
+    pub is_member: bool,
+}
+
+impl ChannelView {
+    /// Whether that user takes part.
+    pub fn is_participant(&self) -> bool {
+        takes_part(&self.channel, self.is_member)
+    }
+
+    /// Refuses that user, who is Center's admin or not, where they may not read.
+    pub fn require_reader(&self, is_admin: bool) -> Result<(), Refusal> {
+        let may = may_read(&self.channel, self.is_member, is_admin);
+        if may { Ok(()) } else { Err(Refusal::ChannelNotFound) }
+    }
+}
+
+/// Members take part, and where the channel is public anybody does (spec/1 section 3).
+fn takes_part(channel: &Channel, is_member: bool) -> bool {
+    channel.is_public || is_member
+}
+
+/// Participants may read, and the admin where it is a `triage` (spec/2 section 1).
+pub(super) fn may_read(channel: &Channel, is_member: bool, is_admin: bool) -> bool {
+    takes_part(channel, is_member) || (is_admin && channel.channel_type == ChannelType::Triage)
 }
 
 /// A channel as a list shows it to one user.

@@ -30,7 +30,7 @@ mod writing;
 mod tests;
 
 pub use access::Access;
-pub use aggregate::{ChannelAggregate, ChannelSummary};
+pub use aggregate::{ChannelAggregate, ChannelSummary, ChannelView};
 pub use change::{Change, Commit, Event, NewChannel};
 pub use channels::{ChannelPatch, CreateChannel};
 pub use idempotency::once;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ChannelAggregate;
+use super::ChannelView;
 use crate::model::{ChannelType, Message, MissedWake, Seq, UserId, Wake};
 
 /// What a member has missed of one channel: wakes of single messages, until a live socket has got them, and the wake
@@ -16,7 +16,7 @@ pub struct MissedWakes {
 
 impl MissedWakes {
     /// What this user has missed of the channel; `stored` is what the store says of single messages.
-    pub fn new(channel: &ChannelAggregate, user: &UserId, stored: Vec<MissedWake>) -> Self {
+    pub fn new(channel: &ChannelView, user: &UserId, stored: Vec<MissedWake>) -> Self {
         // As the first time: a late answer to one names the turn that it found, and so takes nobody's place.
         let turn_number = channel.turn.as_ref().map(|turn| turn.state.turn());
         let of_messages = stored.into_iter().map(|missed| {
@@ -63,7 +63,7 @@ impl MissedWakes {
 
 /// Where members speak in turn, the turn itself is what is pending: the message that woke the active speaker wakes them
 /// again.
-fn wake_of_turn(channel: &ChannelAggregate, user: &UserId) -> Option<(Seq, Wake)> {
+fn wake_of_turn(channel: &ChannelView, user: &UserId) -> Option<(Seq, Wake)> {
     let turn = channel.turn.as_ref()?;
     let speaker = turn.state.speaker().filter(|speaker| speaker.user() == user)?;
     let wake = Wake {

@@ -8,7 +8,7 @@ use super::{
     AddFileError, ChannelStore, Decide, FileStore, MessageStore, PresenceStore, Scope, Search, SearchStore,
     SeqRange, SettledWakes, StoreError, UpdateError,
 };
-use crate::decisions::{Change, ChannelAggregate, ChannelSummary, NewChannel};
+use crate::decisions::{Change, ChannelAggregate, ChannelSummary, ChannelView, NewChannel};
 use crate::model::{
     ChannelId, File, FileId, Message, MessageId, MissedWake, Presence, Quota, Revision, Seq, Timestamp,
     Usage, UserId,
@@ -24,6 +24,7 @@ mockall::mock! {
         async fn create(&self, new: NewChannel) -> Result<(), StoreError>;
         async fn update(&self, scope: Scope, decide: Decide) -> Result<Change, UpdateError>;
         async fn load(&self, id: &ChannelId) -> Result<Option<ChannelAggregate>, StoreError>;
+        async fn view(&self, id: &ChannelId, user: &UserId) -> Result<Option<ChannelView>, StoreError>;
         async fn list(&self, user: &UserId) -> Result<Vec<ChannelSummary>, StoreError>;
         async fn summary(&self, id: &ChannelId, user: &UserId) -> Result<Option<ChannelSummary>, StoreError>;
         async fn due_turns(&self, now: Timestamp) -> Result<Vec<ChannelId>, StoreError>;

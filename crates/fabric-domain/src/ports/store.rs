@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::{FileStore, SearchStore};
-use crate::decisions::{Change, ChannelAggregate, ChannelSummary, NewChannel};
+use crate::decisions::{Change, ChannelAggregate, ChannelSummary, ChannelView, NewChannel};
 use crate::model::IdempotencySlot;
 use crate::model::{
     ChannelId, FileId, Message, MessageId, MissedWake, Presence, Refusal, Revision, Seq, Timestamp, UserId,
@@ -106,6 +106,9 @@ pub trait ChannelStore: Send + Sync {
 
     /// The channel as committed now.
     async fn load(&self, id: &ChannelId) -> Result<Option<ChannelAggregate>, StoreError>;
+
+    /// The channel as committed now, as this user comes to it. Costs the same however many members it has.
+    async fn view(&self, id: &ChannelId, user: &UserId) -> Result<Option<ChannelView>, StoreError>;
 
     /// Public channels and the user's own, closed ones too, by creation.
     async fn list(&self, user: &UserId) -> Result<Vec<ChannelSummary>, StoreError>;

@@ -1,7 +1,7 @@
 //! What a client that comes to a channel has missed (spec/4 section 2). Who delivers events decides in which order it is sent.
 
 use super::{Guild, ServiceError};
-use crate::decisions::{ChannelAggregate, MissedWakes};
+use crate::decisions::{ChannelView, MissedWakes};
 use crate::model::{ChannelId, Message, UserId};
 use crate::ports::{SeqRange, SettledWakes};
 
@@ -15,7 +15,7 @@ impl Guild {
     /// A page of a channel that [`Self::readable`] returned to whoever reads on; they are not checked again.
     pub async fn missed_messages(
         &self,
-        channel: &ChannelAggregate,
+        channel: &ChannelView,
         range: SeqRange,
         limit: u32,
     ) -> Result<Vec<Message>, ServiceError> {
@@ -25,7 +25,7 @@ impl Guild {
     /// The wakes of a channel that the user has not got yet.
     pub async fn missed_wakes(
         &self,
-        channel: &ChannelAggregate,
+        channel: &ChannelView,
         user: &UserId,
     ) -> Result<MissedWakes, ServiceError> {
         let stored = self.ports.store.missed_wakes(&channel.channel.id, user).await?;

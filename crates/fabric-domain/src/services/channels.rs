@@ -1,7 +1,7 @@
 //! Channels: create, list, read, change, close, reopen.
 
 use super::{Guild, ServiceError};
-use crate::decisions::{Access, ChannelAggregate, ChannelPatch, ChannelSummary, CreateChannel, channels};
+use crate::decisions::{Access, ChannelPatch, ChannelSummary, ChannelView, CreateChannel, channels};
 use crate::model::{Caller, ChannelId, Refusal, Seq};
 use crate::ports::Scope;
 
@@ -33,13 +33,13 @@ impl Guild {
     }
 
     /// The channel as committed now, if the caller may read it.
-    pub async fn readable(&self, caller: &Caller, id: &ChannelId) -> Result<ChannelAggregate, ServiceError> {
-        let Some(channel) = self.ports.store.load(id).await? else {
+    pub async fn readable(&self, caller: &Caller, id: &ChannelId) -> Result<ChannelView, ServiceError> {
+        let Some(channel) = self.ports.store.view(id, &caller.user_id).await? else {
             return Err(Refusal::ChannelNotFound.into());
         };
         // Center is asked only where its answer matters.
-        let admin = if channel.is_participant(&caller.user_id) { None } else { self.admin().await };
-        Access { channel: &channel, user: &caller.user_id, admin: admin.as_ref() }.require_reader()?;
+        let is_admin = !channel.is_participant() && self.admin().await.as_ref() == Some(&caller.user_id);
+        channel.require_reader(is_admin)?;
         Ok(channel)
     }
 

@@ -30,8 +30,15 @@ impl Guild {
         caller: &Caller,
         id: &ChannelId,
     ) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
-        let channel = self.readable(caller, id).await?;
-        Ok((channel.channel.channel_type, self.member_views(channel).await?))
+        self.readable(caller, id).await?;
+        self.all_members(id).await
+    }
+
+    async fn all_members(&self, id: &ChannelId) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
+        match self.ports.store.load(id).await? {
+            Some(channel) => Ok((channel.channel.channel_type, self.member_views(channel).await?)),
+            None => Err(Refusal::ChannelNotFound.into()),
+        }
     }
 
     async fn member_views(&self, channel: ChannelAggregate) -> Result<Vec<MemberView>, ServiceError> {
@@ -102,10 +109,7 @@ impl Guild {
         let now = self.ports.clock.now();
         let decide = move |access: Access<'_>| members::set_wake_mapping(access, &mapped, now);
         self.change(caller, Scope::channel(id), decide).await?;
-        match self.ports.store.load(id).await? {
-            Some(channel) => Ok((channel.channel.channel_type, self.member_views(channel).await?)),
-            None => Err(Refusal::ChannelNotFound.into()),
-        }
+        self.all_members(id).await
     }
 
     /// Moves a member out of the rotation, or back to its end.

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use fabric_domain::decisions::{ChannelAggregate, ChannelSummary};
+use fabric_domain::decisions::{ChannelAggregate, ChannelSummary, ChannelView};
 use fabric_domain::model::{
     ChannelId, ChannelType, IdempotencySlot, Members, PresenceStatus, PriorAnswer, Timestamp, UserId,
 };
 use fabric_domain::ports::Scope;
-use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Query, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 
 use super::{Lock, files, messages};
 use crate::error::DatabaseError;
@@ -90,6 +93,39 @@ async fn prior_answer(
         })
     })
     .transpose()
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Viewed {
+    #[sea_orm(nested)]
+    channel: channel::Model,
+    /// The user, where they are a member.
+    member: Option<String>,
+}
+
+/// The channel as one user comes to it.
+pub(crate) async fn view(
+    db: &impl ConnectionTrait,
+    id: &ChannelId,
+    user: &UserId,
+) -> Result<Option<ChannelView>, DatabaseError> {
+    let own = Query::select()
+        .column(member::Column::UserId)
+        .from(member::Entity)
+        .and_where(member::Column::ChannelId.eq(id.as_str()))
+        .and_where(member::Column::UserId.eq(user.as_str()))
+        .take();
+    let viewed = channel::Entity::find_by_id(id.as_str())
+        .expr_as(SimpleExpr::from(own), "member")
+        .into_model::<Viewed>()
+        .one(db)
+        .await?;
+    viewed
+        .map(|Viewed { channel, member }| {
+            let (channel, turn) = convert::channel(channel)?;
+            Ok(ChannelView { channel, turn, is_member: member.is_some() })
+        })
+        .transpose()
 }
 
 /// Public channels and the user's own, by creation.

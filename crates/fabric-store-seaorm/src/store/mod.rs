@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fabric_domain::decisions::{Change, ChannelAggregate, ChannelSummary, NewChannel};
+use fabric_domain::decisions::{Change, ChannelAggregate, ChannelSummary, ChannelView, NewChannel};
 use fabric_domain::model::{
     ChannelId, Message, MessageId, MissedWake, Presence, Revision, Seq, Timestamp, UserId,
 };
@@ -204,6 +204,10 @@ impl ChannelStore for SqlStore {
             channels::aggregate(&snapshot, &Scope::channel(id), Lock::Free).await
         })
         .await
+    }
+
+    async fn view(&self, id: &ChannelId, user: &UserId) -> Result<Option<ChannelView>, StoreError> {
+        limited(channels::view(&self.reads, id, user)).await
     }
 
     async fn list(&self, user: &UserId) -> Result<Vec<ChannelSummary>, StoreError> {

@@ -39,6 +39,20 @@ pub async fn a_channel_is_listed_for_those_who_may_see_it(on: Opened) {
     assert_eq!((row.channel.id.clone(), row.member_count, row.is_member), (id, 3, true));
 }
 
+/// Its row and its turn are what a decision sees; whether one is a member is told of the user who asks.
+pub async fn a_user_comes_to_a_channel_as_it_is(on: Opened) {
+    let guild = on.guild();
+    let id = channel(&guild, ChannelType::Discuss).await;
+    post(&guild, "alice", &id, "hello").await;
+    let stored = guild.store.load(&id).await.unwrap().unwrap();
+    for (user, is_member) in [("alice", true), ("bob", true), ("Bob", false), ("dave", false)] {
+        let view = guild.store.view(&id, &user.into()).await.unwrap().unwrap();
+        assert_eq!((&view.channel, &view.turn), (&stored.channel, &stored.turn));
+        assert_eq!(view.is_member, is_member, "{user}");
+    }
+    assert_eq!(guild.store.view(&"none".into(), &"alice".into()).await.unwrap(), None);
+}
+
 /// Order of arrival; leaving takes the wake mapping and the place in the turn.
 pub async fn members_keep_their_order_and_leave_without_a_trace(on: Opened) {
     let guild = on.guild();

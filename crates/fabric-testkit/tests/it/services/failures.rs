@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use fabric_domain::decisions::{ChannelAggregate, CreateChannel, Limits, Post, channels};
+use fabric_domain::decisions::{ChannelAggregate, ChannelView, CreateChannel, Limits, Post, channels};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, ChannelType, File, FileId, FileName, GuildId, MediaType, Members, Message,
-    MessageId, PostOutcome, Refusal, Shelf, Timestamp, Usage, UserId, UserKind,
+    Author, Caller, ChannelId, ChannelType, File, FileId, FileName, GuildId, MediaType, Message, MessageId,
+    PostOutcome, Refusal, Shelf, Timestamp, Usage, UserId, UserKind,
 };
 use fabric_domain::ports::{
     AddFileError, BytesError, CenterError, Draft, MockDraft, MockFileBytes, MockIdentityCenter, MockStore,
@@ -55,6 +55,11 @@ fn room(channel_type: ChannelType, members: &[&str]) -> ChannelAggregate {
     new.members = members.iter().map(UserId::new).collect();
     let new = channels::create(&"guild".into(), "room".into(), &"alice".into(), new, Timestamp(0));
     new.into()
+}
+
+/// A private channel as somebody comes to it.
+fn seen(is_member: bool) -> ChannelView {
+    ChannelView { channel: room(ChannelType::General, &[]).channel, turn: None, is_member }
 }
 
 fn unavailable() -> StoreError {
@@ -163,7 +168,7 @@ fn decided_message(channel: &ChannelAggregate) -> Message {
 #[tokio::test]
 async fn names_stay_as_typed_when_center_goes_away_before_it_is_asked_for_them() {
     let mut parts = Parts::default().without_admin();
-    parts.store.expect_load().returning(|_| Ok(Some(room(ChannelType::General, &["bob"]))));
+    parts.store.expect_view().returning(|_, _| Ok(Some(seen(true))));
     let gone = || Err(CenterError::Unavailable("gone".to_owned()));
     parts.center.expect_resolve_names().times(1).returning(move |_| gone());
     parts
@@ -181,11 +186,7 @@ async fn names_stay_as_typed_when_center_goes_away_before_it_is_asked_for_them()
 #[tokio::test]
 async fn a_stranger_cannot_have_center_asked_for_names() {
     let mut parts = Parts::default().without_admin();
-    parts.store.expect_load().times(1).returning(|_| {
-        let mut others = room(ChannelType::General, &[]);
-        others.members = Members::default();
-        Ok(Some(others))
-    });
+    parts.store.expect_view().times(1).returning(|_, _| Ok(Some(seen(false))));
     let outcome = post(&parts.guild(), "<@user.name:Bob> look").await;
     assert!(matches!(outcome, Err(ServiceError::Refused(Refusal::ChannelNotFound))), "{outcome:?}");
 }
