@@ -14,11 +14,12 @@ mod m20261120_000004_files;
 mod m20261120_000005_retention;
 mod m20261120_000006_imports;
 mod m20261128_000007_turns;
+mod m20261128_000008_search_tail;
 mod search_index;
 
 pub use search_index::{
-    CONTENT_AT_ONCE, SearchDocument, complete_search_index, insert_search_documents, search_documents,
-    search_shares, suspend_search_index,
+    CONTENT_AT_ONCE, SearchDocument, complete_search_index, free_numbers, insert_search_documents,
+    length_of_content, number_search_tail, search_documents, search_shares, suspend_search_index,
 };
 
 /// All migrations, oldest first.
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000005_retention::Migration),
             Box::new(m20261120_000006_imports::Migration),
             Box::new(m20261128_000007_turns::Migration),
+            Box::new(m20261128_000008_search_tail::Migration),
         ]
     }
 }

@@ -1,10 +1,10 @@
 //! Rows of the index for searching, many at once: what a migration finds there, and what is copied from elsewhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fabric_domain::rules::search::tokens;
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, QueryResult};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 #[derive(DeriveIden)]
 pub(crate) enum SearchDocuments {
@@ -14,6 +14,14 @@ pub(crate) enum SearchDocuments {
     ChannelId,
     Author,
     Words,
+}
+
+/// Messages that are not in the index yet.
+#[derive(DeriveIden)]
+pub(crate) enum SearchTail {
+    Table,
+    Number,
+    MessageId,
 }
 
 /// The index over the words, where they are a column.
@@ -36,7 +44,7 @@ pub struct SearchDocument {
 
 impl SearchDocument {
     /// Of a row of `messages` with its `id`, `channel_id`, `author`, `content` and `deleted_at`.
-    pub(crate) fn of(row: &QueryResult, number: i64) -> Result<Self, DbErr> {
+    pub fn of(row: &QueryResult, number: i64) -> Result<Self, DbErr> {
         let text = |column| row.try_get::<String>("", column);
         let deleted: Option<i64> = row.try_get("", "deleted_at")?;
         let (message_id, channel_id, author) = (text("id")?, text("channel_id")?, text("author")?);
@@ -52,7 +60,7 @@ impl SearchDocument {
 pub const CONTENT_AT_ONCE: usize = 4 << 20;
 
 /// How long the content of a message is, in bytes, as a number of 64 bits.
-pub(crate) fn length_of_content(backend: DbBackend) -> &'static str {
+pub fn length_of_content(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::MySql => "CAST(OCTET_LENGTH(content) AS SIGNED)",
         _ => "CAST(OCTET_LENGTH(content) AS BIGINT)",
@@ -171,6 +179,49 @@ pub async fn insert_search_documents(
     }
     if with_words.count() > 0 {
         db.execute(&words).await?;
+    }
+    Ok(())
+}
+
+/// Replaces numbers that are in the index already by the next free ones. Only an earlier version takes numbers of the
+/// tail, while this one replaces it: it knows of no tail, and numbers its messages after those in the index.
+pub async fn free_numbers(db: &impl ConnectionTrait, numbered: &mut [(i64, String)]) -> Result<(), DbErr> {
+    let taken = Query::select()
+        .column(SearchDocuments::Number)
+        .from(SearchDocuments::Table)
+        .and_where(Expr::col(SearchDocuments::Number).is_in(numbered.iter().map(|(number, _)| *number)))
+        .take();
+    let taken = db.query_all(&taken).await?;
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let taken = taken.iter().map(|row| row.try_get("", "number"));
+    let taken = taken.collect::<Result<HashSet<i64>, DbErr>>()?;
+    let highest = numbered.iter().map(|(number, _)| *number).max().unwrap_or_default();
+    let free = Ord::max(highest, last_number(db).await?) + 1..;
+    for ((number, _), free) in numbered.iter_mut().filter(|(number, _)| taken.contains(number)).zip(free) {
+        *number = free;
+    }
+    Ok(())
+}
+
+/// The last number in the index; 0 when it is empty.
+async fn last_number(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let last = Statement::from_string(
+        db.get_database_backend(),
+        "SELECT MAX(number) AS number FROM search_documents",
+    );
+    let last =
+        db.query_one_raw(last).await?.map(|row| row.try_get::<Option<i64>>("", "number")).transpose()?;
+    Ok(last.flatten().unwrap_or_default())
+}
+
+/// After rows with numbers of their own: has the next message of the tail numbered after the last one in the index,
+/// as far as the database does not see to it itself.
+pub async fn number_search_tail(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+    if db.get_database_backend() == DbBackend::MySql {
+        let next = last_number(db).await? + 1;
+        db.execute_unprepared(&format!("ALTER TABLE search_tail AUTO_INCREMENT = {next}")).await?;
     }
     Ok(())
 }

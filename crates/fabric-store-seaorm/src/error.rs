@@ -43,8 +43,8 @@ impl DatabaseError {
     pub(crate) fn is_conflict(&self) -> bool {
         let Some(SqlxError::Database(error)) = self.sqlx() else { return false };
         if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
-            // Deadlock, lock wait time-out.
-            return matches!(error.number(), 1213 | 1205);
+            // Deadlock, lock wait time-out, a lock that was not to be waited for.
+            return matches!(error.number(), 1213 | 1205 | 3572);
         }
         // Serialization failure, deadlock, lock not available; SQLite's "busy" has waited long enough.
         matches!(error.code().as_deref(), Some("40001" | "40P01" | "55P03"))

@@ -24,4 +24,4 @@ mod search;
 mod store;
 
 pub use schema::migrate::{self, SchemaError};
-pub use store::{Observer, SqlStore};
+pub use store::{Observer, Options, SqlStore};

@@ -88,16 +88,8 @@ macro_rules! store_contract_tests {
             a_file_is_there_once_and_goes_once,
             a_file_that_is_attached_just_now_is_not_swept,
             without_a_time_to_live_attached_files_stay,
-            a_message_is_found_by_its_words_as_soon_as_it_is_acknowledged,
-            only_what_one_may_read_is_found,
-            a_search_may_be_for_one_channel_and_one_author,
-            an_edit_is_found_by_its_new_words_and_a_deletion_by_none,
-            pages_of_hits_go_on_where_they_were,
-            whatever_is_typed_is_words,
-            a_message_of_a_megabyte_is_found,
-            a_reader_of_hundreds_of_channels_finds_what_others_do,
-            what_is_written_at_once_is_all_found,
         );
+        $crate::search_contract_tests!($open);
     };
     (@ $open:expr; $($name:ident),* $(,)?) => {
         $(
@@ -108,6 +100,25 @@ macro_rules! store_contract_tests {
                 $crate::contract::$name($crate::contract::Opened { store, published }).await;
             }
         )*
+    };
+}
+
+/// The part of [`store_contract_tests!`](crate::store_contract_tests) that is about searching, for stores which have
+/// more than one state to be searched in.
+#[macro_export]
+macro_rules! search_contract_tests {
+    ($open:expr) => {
+        $crate::store_contract_tests!(@ $open;
+            a_message_is_found_by_its_words_as_soon_as_it_is_acknowledged,
+            only_what_one_may_read_is_found,
+            a_search_may_be_for_one_channel_and_one_author,
+            an_edit_is_found_by_its_new_words_and_a_deletion_by_none,
+            pages_of_hits_go_on_where_they_were,
+            whatever_is_typed_is_words,
+            a_message_of_a_megabyte_is_found,
+            a_reader_of_hundreds_of_channels_finds_what_others_do,
+            what_is_written_at_once_is_all_found,
+        );
     };
 }
 

@@ -17,6 +17,7 @@ use crate::schema::entity::{
     search_document,
 };
 use crate::schema::migrate::{self, SchemaError};
+use crate::search;
 
 /// Messages of one query.
 const MESSAGES: i64 = 1_000;
@@ -130,12 +131,29 @@ fn messages<'a>(snapshot: &'a DatabaseTransaction, channels: &'a [(String, Seq)]
         .boxed()
 }
 
+/// What is in the index and what is in its tail, in the order of their numbers.
 fn search_order(snapshot: &DatabaseTransaction) -> Records<'_> {
-    let query = search_document::Entity::find().order_by_asc(search_document::Column::Number);
-    rows(snapshot, query, |row| {
-        let search_document::Model { number, message_id } = row;
-        Ok(Record::SearchOrder { number, message: message_id.into() })
-    })
+    let records = async move {
+        // It is short, unlike the index.
+        let mut tail = search::tail(snapshot).await.map_err(StoreError::from)?.into_iter().peekable();
+        let indexed = search_document::Entity::find().order_by_asc(search_document::Column::Number);
+        let indexed = indexed.stream(snapshot).await.map_err(DatabaseError::from)?;
+        let indexed = indexed.map_ok(Some).map_err(|error| StoreError::from(DatabaseError::from(error)));
+        // After the last one comes what is left of the tail.
+        let records = indexed.chain(stream::once(async { Ok(None) })).map_ok(move |document| {
+            let is_before = |(number, _): &(i64, String)| {
+                document.as_ref().is_none_or(|document: &search_document::Model| *number < document.number)
+            };
+            let mut numbered: Vec<(i64, String)> = std::iter::from_fn(|| tail.next_if(is_before)).collect();
+            numbered.extend(document.map(|document| (document.number, document.message_id)));
+            let record = |(number, message): (i64, String)| {
+                Ok(Record::SearchOrder { number, message: message.into() })
+            };
+            stream::iter(numbered.into_iter().map(record))
+        });
+        Ok::<_, StoreError>(records.try_flatten())
+    };
+    stream::once(records).try_flatten().boxed()
 }
 
 fn attachments(snapshot: &DatabaseTransaction) -> Records<'_> {

@@ -269,6 +269,7 @@ impl SqlBulkWriter {
     async fn complete(&mut self) -> Result<(), LoadError> {
         self.write_all().await?;
         migration::complete_search_index(&self.connection).await?;
+        migration::number_search_tail(&self.connection).await?;
         // Without statistics, the planner would take the tables for empty for hours.
         for statement in analyze(self.connection.get_database_backend()) {
             self.connection.execute_unprepared(&statement).await?;

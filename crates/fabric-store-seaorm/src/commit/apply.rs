@@ -9,6 +9,7 @@ use fabric_domain::model::{
     UserId,
 };
 use fabric_domain::ports::{Decide, Scope};
+use fabric_domain::rules::search::is_findable;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement,
@@ -59,6 +60,10 @@ pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Wr
         }
         Write::RemoveFile(file) => {
             files::remove(db, file).await?;
+            Ok(Written::default())
+        }
+        Write::Index(batch) => {
+            search::index(db, batch).await?;
             Ok(Written::default())
         }
         Write::Fence(_) => Ok(Written::default()),
@@ -128,7 +133,11 @@ async fn write(
         let row = convert::message_row(message)?;
         message::Entity::insert(row).exec_without_returning(db).await?;
         files::attach(db, message).await?;
-        search::insert(db, message).await?;
+        if is_findable(message)
+            && let Some(noted) = search::note(db.get_database_backend(), [message.id.as_str()])
+        {
+            db.execute_raw(noted).await?;
+        }
         if let Some(pending) = &change.pending_wake {
             wakes::owe(db, &channel.id, message.seq, pending, message.created_at).await?;
         }

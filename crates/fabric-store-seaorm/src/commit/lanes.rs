@@ -59,6 +59,7 @@ enum Lane {
     Wakes,
     Sweep,
     Files,
+    Index,
 }
 
 impl Lane {
@@ -71,6 +72,7 @@ impl Lane {
             Write::SettleWakes(_) => Self::Wakes,
             Write::Sweep { .. } | Write::Erase(_) | Write::Fence(_) => Self::Sweep,
             Write::AddFile { .. } | Write::RemoveFile(_) => Self::Files,
+            Write::Index(_) => Self::Index,
         }
     }
 }
@@ -144,6 +146,11 @@ impl Lanes {
     /// Closes the connections, after the transactions that are under way.
     pub(crate) async fn close(&self) -> Result<(), DbErr> {
         self.0.connection.close_by_ref().await
+    }
+
+    /// How many writes wait or are under way.
+    pub(crate) fn waiting(&self) -> usize {
+        (QUEUE as usize).saturating_sub(self.0.room.available_permits())
     }
 
     /// How many transactions were tried again so far.

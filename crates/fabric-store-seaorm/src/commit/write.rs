@@ -7,6 +7,7 @@ use fabric_domain::model::{ChannelId, File, Presence, Quota, Seq, Timestamp, Use
 use fabric_domain::ports::{Decide, Scope, SettledWakes, UpdateError};
 
 use crate::query::retention::Text;
+use crate::search::Batch;
 
 /// A write that waits for its transaction. It may be tried more than once.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub(crate) enum Write {
     AddFile { file: Arc<File>, quota: Quota },
     /// Removes a file, unless somebody has attached it meanwhile.
     RemoveFile(Arc<File>),
+    /// Puts messages of the tail into the index for searching.
+    Index(Batch),
     /// Writes nothing: it is answered when everything before it, or of this channel, is published.
     Fence(Option<ChannelId>),
 }

@@ -58,6 +58,11 @@ impl Writer {
         self.connection.close_by_ref().await
     }
 
+    /// How many writes wait for the next transaction.
+    pub(crate) fn waiting(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
     /// Hands over a write and waits for its commit. A caller that goes away meanwhile does not undo it.
     pub(crate) async fn submit(&self, write: Write) -> Answer {
         let gone = || UpdateError::Store(StoreError::Unavailable("the writer has stopped".to_owned()));

@@ -14,9 +14,6 @@ const NEWEST: i64 = 2_000;
 /// Statements that find select `number` and `message_id` of `search_documents`, and end in a `WHERE` clause to which
 /// [`Find::complete`] adds who may read what is found.
 pub(super) trait FullText: Send + Sync {
-    /// Adds a message that is found by these words. `ids` are the message's, its channel's and its author's.
-    fn insert(&self, ids: [Value; 3], words: String) -> Sql;
-
     /// Replaces the words of a message; without any it is not found any more, and keeps its number.
     fn replace(&self, message: Value, words: String) -> Vec<Sql>;
 
@@ -111,10 +108,18 @@ impl<'a> Find<'a> {
         Sql::new(text, [self.before.into()].into_iter().chain(self.channel()))
     }
 
-    /// Adds to a statement of `full_text` who may read what it finds, and the rest of what was asked for. Tokens may
-    /// stand for more than what was asked for; the columns are what counts.
+    /// Adds to a statement of `full_text` who may read what it finds, and the rest of what was asked for.
     pub(super) fn complete(&self, full_text: &dyn FullText, mut sql: Sql) -> Sql {
-        let Search { reader, author, limit, .. } = self.search;
+        self.restrict(&mut sql);
+        let limit = i64::from(self.search.limit);
+        sql.push(&format!(" ORDER BY {} DESC LIMIT ?", full_text.number()), [limit.into()]);
+        sql
+    }
+
+    /// Adds who may read what a statement finds, in which channel it is and by whom. Tokens may stand for more than
+    /// what was asked for; the columns are what counts.
+    pub(super) fn restrict(&self, sql: &mut Sql) {
+        let Search { reader, author, .. } = self.search;
         let triage = if reader.reads_triage { " OR channels.x_type = 'triage'" } else { "" };
         sql.push(&format!(" AND (channels.is_public OR channel_members.user_id IS NOT NULL{triage})"), []);
         if let Some(channel) = self.channel() {
@@ -123,9 +128,12 @@ impl<'a> Find<'a> {
         if let Some(author) = author {
             sql.push(" AND author = ?", [author.as_str().into()]);
         }
-        sql.push(&format!(" ORDER BY {} DESC LIMIT ?", full_text.number()), [i64::from(*limit).into()]);
-        sql
     }
+}
+
+/// As many `?` as there are values in a list.
+pub(super) fn placeholders(values: usize) -> String {
+    vec!["?"; values].join(", ")
 }
 
 /// Joins what was found, in the table `found`, with its channel and with the membership of who asks, whose id is the

@@ -16,13 +16,6 @@ const MOST_MESSAGES_NAMED: i64 = 100_000;
 pub(super) struct InnodbText;
 
 impl FullText for InnodbText {
-    fn insert(&self, ids: [Value; 3], words: String) -> Sql {
-        Sql::new(
-            "INSERT INTO search_documents (message_id, channel_id, author, words) VALUES (?, ?, ?, ?)",
-            ids.into_iter().chain([words.into()]),
-        )
-    }
-
     fn replace(&self, message: Value, words: String) -> Vec<Sql> {
         let text = "UPDATE search_documents SET words = ? WHERE message_id = ?";
         vec![Sql::new(text, [words.into(), message])]

@@ -2,7 +2,8 @@
 //!
 //! Every message that can be found has a row in `search_documents`, whose number says where it stands among all.
 //! On `MySQL` and `PostgreSQL` its words are a column of it; on `SQLite` they are in the table `search_words`, by
-//! that number. They are written in the transaction that writes the message.
+//! that number. A message that is new has a row in `search_tail` instead, until its words are there: `tail.rs` says how
+//! they get there, and `scan.rs` finds it meanwhile.
 //!
 //! What differs between the databases is a [`FullText`] each: `sqlite.rs`, `postgres.rs`, `innodb.rs`. What does not
 //! is here.
@@ -10,8 +11,10 @@
 mod full_text;
 mod innodb;
 mod postgres;
+mod scan;
 mod sql;
 mod sqlite;
+mod tail;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,14 +23,17 @@ use fabric_domain::ports::{Reader, Search};
 use fabric_domain::rules::search::{Token, channel_token, document};
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect, Value,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
 use self::full_text::{Find, FullText};
 use self::innodb::InnodbText;
 use self::postgres::PostgresText;
+use self::scan::find_in_tail;
 use self::sql::Sql;
 use self::sqlite::SqliteFts;
+use self::tail::numbered;
+pub(crate) use self::tail::{Batch, index, len, note, tail, upcoming};
 use crate::error::DatabaseError;
 use crate::query::messages::with_attachments;
 use crate::schema::entity::{channel, member, message};
@@ -50,14 +56,8 @@ async fn run(db: &impl ConnectionTrait, sql: Sql) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// Adds a new message to the index.
-pub(crate) async fn insert(db: &impl ConnectionTrait, message: &Message) -> Result<(), DatabaseError> {
-    let Some(words) = document(message) else { return Ok(()) };
-    let ids = [message.id.as_str(), message.channel_id.as_str(), message.author.as_str()].map(Value::from);
-    run(db, full_text(db).insert(ids, words)).await
-}
-
-/// Replaces the words of an edited or deleted message.
+/// Replaces the words of an edited or deleted message, after its row was changed in the same transaction; does nothing
+/// when it is still in the tail.
 pub(crate) async fn replace(db: &impl ConnectionTrait, message: &Message) -> Result<(), DatabaseError> {
     let Some(words) = document(message) else { return Ok(()) };
     for sql in full_text(db).replace(message.id.as_str().into(), words) {
@@ -66,9 +66,9 @@ pub(crate) async fn replace(db: &impl ConnectionTrait, message: &Message) -> Res
     Ok(())
 }
 
-/// Empties the index.
+/// Empties the index and its tail.
 pub(crate) async fn clear(db: &impl ConnectionTrait) -> Result<(), DbErr> {
-    for statement in full_text(db).clear() {
+    for statement in full_text(db).clear().iter().chain(&["DELETE FROM search_tail"]) {
         db.execute_unprepared(statement).await?;
     }
     Ok(())
@@ -110,6 +110,8 @@ pub(crate) async fn search(
         // two after some megabytes, nothing in there is found.
         found.extend(ids(db, find.complete(full_text, full_text.find_by_index(&find))).await?);
     }
+    // By their numbers too: a message that was numbered first may have been committed, and so indexed, last.
+    found.extend(find_in_tail(db, &find).await?);
     if found.is_empty() {
         return Ok(Some(Vec::new()));
     }
@@ -123,9 +125,7 @@ pub(crate) async fn search(
 
 /// The ids of messages by their numbers.
 async fn ids(db: &impl ConnectionTrait, sql: Sql) -> Result<BTreeMap<i64, String>, DatabaseError> {
-    let rows = db.query_all_raw(sql.into_statement(db.get_database_backend())).await?;
-    let found = rows.iter().map(|row| Ok((row.try_get("", "number")?, row.try_get("", "message_id")?)));
-    Ok(found.collect::<Result<_, DbErr>>()?)
+    Ok(numbered(db, sql).await?.into_iter().collect())
 }
 
 /// The number in the first row, where there is one.
@@ -136,8 +136,13 @@ async fn first_number(db: &impl ConnectionTrait, sql: Sql) -> Result<Option<Opti
 
 /// Where a message stands among all, deleted or not.
 async fn number(db: &impl ConnectionTrait, id: &MessageId) -> Result<Option<i64>, DatabaseError> {
-    let sql = Sql::new("SELECT number FROM search_documents WHERE message_id = ?", [id.as_str().into()]);
-    Ok(first_number(db, sql).await?.flatten())
+    let indexed = Sql::new("SELECT number FROM search_documents WHERE message_id = ?", [id.as_str().into()]);
+    if let Some(number) = first_number(db, indexed).await?.flatten() {
+        return Ok(Some(number));
+    }
+    // The tail has no index by message, for which every writer would pay; and it is short.
+    let in_tail = Sql::new("SELECT number FROM search_tail WHERE message_id = ?", [id.as_str().into()]);
+    Ok(first_number(db, in_tail).await?.flatten())
 }
 
 /// The channels that somebody reads, where they are few enough to be named to the index; `None` where they are not.

@@ -10,14 +10,6 @@ use super::sql::Sql;
 pub(super) struct PostgresText;
 
 impl FullText for PostgresText {
-    fn insert(&self, ids: [Value; 3], words: String) -> Sql {
-        Sql::new(
-            "INSERT INTO search_documents (message_id, channel_id, author, words) \
-             VALUES (?, ?, ?, CAST(? AS tsvector))",
-            ids.into_iter().chain([words.into()]),
-        )
-    }
-
     fn replace(&self, message: Value, words: String) -> Vec<Sql> {
         let text = "UPDATE search_documents SET words = CAST(? AS tsvector) WHERE message_id = ?";
         vec![Sql::new(text, [words.into(), message])]

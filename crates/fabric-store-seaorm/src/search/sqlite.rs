@@ -11,15 +11,6 @@ use super::sql::Sql;
 pub(super) struct SqliteFts;
 
 impl FullText for SqliteFts {
-    fn insert(&self, ids: [Value; 3], words: String) -> Sql {
-        // Two statements in one go: each way to the connection's thread and back costs more than they do.
-        Sql::new(
-            "INSERT INTO search_documents (message_id, channel_id, author) VALUES (?, ?, ?); \
-             INSERT INTO search_words (rowid, words) VALUES (last_insert_rowid(), ?)",
-            ids.into_iter().chain([words.into()]),
-        )
-    }
-
     fn replace(&self, message: Value, words: String) -> Vec<Sql> {
         let removed = Sql::new(
             "DELETE FROM search_words WHERE rowid = \

@@ -1,6 +1,7 @@
 //! The ports on a database.
 
 mod files;
+mod indexing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use self::indexing::{Indexer, IndexerTask, Tail, Watched};
 use crate::commit::{Answer, Lanes, Write, Writer};
 use crate::error::DatabaseError;
 use crate::query::{self, Lock, channels, messages, presence, retention, wakes};
@@ -49,7 +51,25 @@ pub struct SqlStore {
     /// Bounds searches: they may take long, and must not take all readers.
     searches: Arc<Semaphore>,
     writes: Writes,
+    indexer: Indexer,
+    /// `None` where it was not wanted.
+    indexing: Option<Arc<IndexerTask>>,
     clock: Arc<dyn Clock>,
+}
+
+/// How a store is opened, apart from where it is.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Called with every statement.
+    pub observer: Option<Observer>,
+    /// Nothing is put into the index for searching unless [`SqlStore::index`] is called. What is found is the same.
+    pub index_by_hand: bool,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("index_by_hand", &self.index_by_hand).finish_non_exhaustive()
+    }
 }
 
 /// Called with every statement, on the task that made it: for metrics and audits.
@@ -72,16 +92,16 @@ impl SqlStore {
         clock: Arc<dyn Clock>,
         publisher: Arc<dyn Publisher>,
     ) -> Result<Self, SchemaError> {
-        Self::open_observed(url, sync, clock, publisher, None).await
+        Self::open_with(url, sync, clock, publisher, Options::default()).await
     }
 
-    /// As [`Self::open`]; the observer is called with every statement.
-    pub async fn open_observed(
+    /// As [`Self::open`], with options.
+    pub async fn open_with(
         url: &str,
         sync: bool,
         clock: Arc<dyn Clock>,
         publisher: Arc<dyn Publisher>,
-        observer: Option<Observer>,
+        Options { observer, index_by_hand }: Options,
     ) -> Result<Self, SchemaError> {
         migrate::prepare(url, sync).await?;
         let kind = Kind::of(url)?;
@@ -95,11 +115,23 @@ impl SqlStore {
                 connection.set_metric_callback(move |info| observer(info));
             }
         }
+        let tail = Tail::new();
+        let publisher = Arc::new(Watched { publisher, tail: Arc::clone(&tail) });
         let writes = match kind {
             Kind::Sqlite => Writes::One(Writer::start(writes, publisher)),
             Kind::MySql | Kind::Postgres => Writes::Lanes(Lanes::new(writes, publisher)),
         };
-        Ok(Self { reads, searches: Arc::new(Semaphore::new(SEARCHERS)), writes, clock })
+        let indexer = Indexer { reads: reads.clone(), writes: writes.clone(), tail };
+        let indexing = (!index_by_hand).then(|| Arc::new(indexer.clone().start()));
+        Ok(Self { reads, searches: Arc::new(Semaphore::new(SEARCHERS)), writes, indexer, indexing, clock })
+    }
+
+    /// Puts messages that were stored before into the index for searching: the oldest of those that are not in it yet,
+    /// at most so many, and no more than fit into a transaction. Returns how many; 0 when there are none.
+    ///
+    /// The store does so by itself, if it was not [told otherwise](Options::index_by_hand).
+    pub async fn index(&self, most: usize) -> Result<usize, StoreError> {
+        self.indexer.index(most).await
     }
 
     /// Deletes idempotency keys that are older than 24 hours, and wakes that have been owed for a week.
@@ -127,6 +159,9 @@ impl SqlStore {
     /// Commits and publishes every write that waits, and closes the database; `SQLite` merges its log into the file.
     /// Every call afterwards fails as if the database were unreachable.
     pub async fn close(&self) -> Result<(), StoreError> {
+        if let Some(indexing) = &self.indexing {
+            indexing.end();
+        }
         match &self.writes {
             Writes::One(writer) => writer.drain().await,
             Writes::Lanes(lanes) => lanes.drain().await,
@@ -149,14 +184,29 @@ impl SqlStore {
     }
 
     pub(crate) async fn submit(&self, write: Write) -> Answer {
-        match &self.writes {
-            Writes::One(writer) => writer.submit(write).await,
-            Writes::Lanes(lanes) => lanes.submit(write).await,
+        self.writes.submit(write).await
+    }
+
+    pub(crate) async fn write(&self, write: Write) -> Result<(), StoreError> {
+        self.writes.write(write).await
+    }
+
+    /// One snapshot: everything that is read in it is of the same moment. Dropping it ends it.
+    async fn snapshot(&self) -> Result<DatabaseTransaction, DatabaseError> {
+        query::snapshot(&self.reads).await
+    }
+}
+
+impl Writes {
+    async fn submit(&self, write: Write) -> Answer {
+        match self {
+            Self::One(writer) => writer.submit(write).await,
+            Self::Lanes(lanes) => lanes.submit(write).await,
         }
     }
 
     /// A write whose decision cannot refuse.
-    pub(crate) async fn write(&self, write: Write) -> Result<(), StoreError> {
+    async fn write(&self, write: Write) -> Result<(), StoreError> {
         match self.submit(write).await {
             Ok(_) => Ok(()),
             Err(UpdateError::Store(error)) => Err(error),
@@ -164,9 +214,12 @@ impl SqlStore {
         }
     }
 
-    /// One snapshot: everything that is read in it is of the same moment. Dropping it ends it.
-    async fn snapshot(&self) -> Result<DatabaseTransaction, DatabaseError> {
-        query::snapshot(&self.reads).await
+    /// How many writes wait.
+    fn waiting(&self) -> usize {
+        match self {
+            Self::One(writer) => writer.waiting(),
+            Self::Lanes(lanes) => lanes.waiting(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use fabric_testkit::{Recorder, TestGuild};
 use sea_orm::ConnectionTrait;
 
 use crate::archive::export;
-use crate::databases::Fresh;
+use crate::databases::{Fresh, index_all};
 
 on_each_database!(
     a_damaged_channel_does_not_keep_the_turns_of_others_from_lapsing,
@@ -44,7 +44,8 @@ async fn a_damaged_channel_does_not_keep_the_turns_of_others_from_lapsing(fresh:
 
 async fn a_message_that_no_search_finds_keeps_the_guild_from_being_exported(fresh: Fresh) {
     let published = Arc::new(Recorder::default());
-    let guild = TestGuild::on(fresh.store(Arc::clone(&published) as _).await, published);
+    let store = fresh.store_that_is_indexed_by_hand(Arc::clone(&published) as _).await;
+    let guild = TestGuild::on(Arc::clone(&store) as _, published);
     let alice = guild.human("alice");
     let new = CreateChannel::new("room", ChannelType::General);
     let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
@@ -54,6 +55,7 @@ async fn a_message_that_no_search_finds_keeps_the_guild_from_being_exported(fres
     let folder = tempfile::tempdir().unwrap();
     export(&fresh, &folder.path().join("whole")).await.unwrap();
 
+    index_all(&store).await;
     let connection = fresh.connect().await;
     connection.execute_unprepared("DELETE FROM search_documents WHERE number = 1").await.unwrap();
     let refused = export(&fresh, &folder.path().join("less")).await.unwrap_err();

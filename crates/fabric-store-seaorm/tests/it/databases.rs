@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fabric_domain::ports::Publisher;
-use fabric_store_seaorm::SqlStore;
+use fabric_store_seaorm::{Options, SqlStore};
 use fabric_testkit::{TestClock, servers};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 
@@ -37,6 +37,19 @@ impl Fresh {
         let store = SqlStore::open(&self.url, true, Arc::new(TestClock::default()), publisher).await;
         Arc::new(store.expect("the database opens"))
     }
+
+    /// A store on it whose index for searching grows only by [`SqlStore::index`].
+    pub(crate) async fn store_that_is_indexed_by_hand(&self, publisher: Arc<dyn Publisher>) -> Arc<SqlStore> {
+        let options = Options { index_by_hand: true, ..Options::default() };
+        let clock = Arc::new(TestClock::default());
+        let store = SqlStore::open_with(&self.url, true, clock, publisher, options).await;
+        Arc::new(store.expect("the database opens"))
+    }
+}
+
+/// Puts all messages into the index for searching that are not in it yet.
+pub(crate) async fn index_all(store: &SqlStore) {
+    while store.index(usize::MAX).await.expect("the database answers") > 0 {}
 }
 
 pub(crate) fn sqlite() -> Fresh {

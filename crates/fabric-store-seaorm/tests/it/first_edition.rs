@@ -107,7 +107,8 @@ async fn going_back_to_the_first_edition_keeps_running_turns_too() {
     let store = fresh.store(Arc::new(Recorder::default())).await;
     let before = turns(&store).await;
     store.close().await.unwrap();
-    migrate::down(&fresh.url).await.unwrap();
+    let is_applied = |line: &String| line.starts_with("applied") && line.ends_with("_turns");
+    while migrate::down(&fresh.url).await.unwrap().iter().any(is_applied) {}
     let stored = fresh.turn_documents().await;
     assert!(!stored.is_empty());
     for document in stored {

@@ -8,24 +8,25 @@ use std::sync::Arc;
 
 use fabric_domain::decisions::{ChannelPatch, CreateChannel, Post};
 use fabric_domain::model::{
-    Author, Caller, ChannelId, ChannelType, FileName, MediaType, PostOutcome, PresenceStatus, Seq, Timestamp,
+    Author, Caller, ChannelId, ChannelType, FileName, MediaType, MessageId, PostOutcome, PresenceStatus, Seq,
+    Timestamp,
 };
 use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange, SettledWakes};
 use fabric_domain::rules::search::Query;
 use fabric_domain::services::{Find, RequestKey};
-use fabric_store_seaorm::SqlStore;
+use fabric_store_seaorm::{Options, SqlStore};
 use fabric_testkit::{Recorder, TestClock, TestGuild};
 use parking_lot::Mutex;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use crate::databases::Fresh;
+use crate::databases::{Fresh, index_all};
 
 on_each_database!(
     no_statement_scans_a_large_table,
     a_guild_may_have_more_channels_than_a_statement_may_have_values,
 );
 
-/// Tables that grow with use.
+/// Tables that grow with use. (`search_tail` is emptied all the time.)
 const LARGE: &[&str] = &[
     "messages",
     "message_revisions",
@@ -168,20 +169,11 @@ async fn use_everything(store: &Arc<SqlStore>) {
     }
     use_files(&guild, &alice, &discuss).await;
     guild.center.set_admin(Some("alice"));
-    for user in ["alice", "u7"] {
-        for (channel, author, before) in
-            [(None, None, None), (Some(&discuss), Some(&bob.user_id), Some(&message.id))]
-        {
-            let find = Find {
-                query: Query::parse("hell*").unwrap(),
-                channel: channel.cloned(),
-                author: author.cloned(),
-                before: before.cloned(),
-                limit: 20,
-            };
-            guild.guild.search(&guild.human(user), find).await.unwrap();
-        }
-    }
+    // Of what is found some is in the index, and some is not yet.
+    assert_eq!(store.index(2).await.unwrap(), 2);
+    search(&guild, &discuss, &message.id).await;
+    index_all(store).await;
+    search(&guild, &discuss, &message.id).await;
     guild.guild.set_wake_mapping(&alice, &triage, vec!["bob".into(), "carol".into()]).await.unwrap();
     guild.guild.join(&guild.human("dave"), &triage).await.unwrap();
     guild.guild.leave(&guild.human("dave"), &triage).await.unwrap();
@@ -206,6 +198,22 @@ async fn use_everything(store: &Arc<SqlStore>) {
     guild.clock.advance_seconds(40 * 24 * 3_600);
     assert!(guild.guild.erase_deleted().await.unwrap() > 0);
     store.published(&discuss).await.unwrap();
+}
+
+/// By who reads few channels and who reads many, for everything and for some of it.
+async fn search(guild: &TestGuild, channel: &ChannelId, message: &MessageId) {
+    for user in ["alice", "u7"] {
+        for (channel, author, before) in [(None, None, None), (Some(channel), Some("bob"), Some(message))] {
+            let find = Find {
+                query: Query::parse("hell*").unwrap(),
+                channel: channel.cloned(),
+                author: author.map(Into::into),
+                before: before.cloned(),
+                limit: 20,
+            };
+            guild.guild.search(&guild.human(user), find).await.unwrap();
+        }
+    }
 }
 
 /// Upload, attach, look, delete, sweep.
@@ -241,7 +249,8 @@ async fn no_statement_scans_a_large_table(fresh: Fresh) {
         })
     };
     let (clock, published) = (Arc::new(TestClock::default()), Arc::new(Recorder::default()));
-    let store = SqlStore::open_observed(&fresh.url, true, clock, published, Some(observer)).await.unwrap();
+    let options = Options { observer: Some(observer), index_by_hand: true };
+    let store = SqlStore::open_with(&fresh.url, true, clock, published, options).await.unwrap();
     let store = Arc::new(store);
     let connection = fresh.connect().await;
     fill(&connection).await;

@@ -14,5 +14,6 @@ mod lanes;
 mod migrations;
 mod same_answers;
 mod search;
+mod stepped;
 mod sweeping;
 mod walk;

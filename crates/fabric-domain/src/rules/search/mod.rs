@@ -29,10 +29,15 @@ pub const WORDS_MAX: usize = 50_000;
 /// How many bytes the words of one message have at most, as they are kept. (`PostgreSQL` keeps less than 1 MiB.)
 const KEPT_MAX: usize = 900_000;
 
+/// Whether a message can ever be found: all can but the guild's acknowledgements of commands.
+pub fn is_findable(message: &Message) -> bool {
+    message.ack.is_none()
+}
+
 /// What is kept of a message, so that it can be found: tokens, each once, with spaces between them. `None` for
-/// what is never found: the guild's acknowledgement of a command. Empty for a tombstone.
+/// what is [never found](is_findable). Empty for a tombstone.
 pub fn document(message: &Message) -> Option<String> {
-    if message.ack.is_some() {
+    if !is_findable(message) {
         return None;
     }
     if message.deleted_at.is_some() {

@@ -1,0 +1,164 @@
+//! The tail: messages that are stored, and whose words are not in the index yet (docs/adr/0007).
+//!
+//! The transaction that stores a message only notes it ([`note`]). The words follow in transactions of their own
+//! ([`upcoming`], [`index`]); until then a search looks at the texts of the tail (`scan.rs`). A message gets its number
+//! when it is noted, and keeps it in the index. So the order of what is found does not depend on when it is indexed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use migration::SearchDocument;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
+use super::full_text::placeholders;
+use super::sql::Sql;
+use crate::error::DatabaseError;
+
+/// The most messages of one batch, and the most bytes of their texts, unless one alone has more: a transaction of
+/// `SQLite` holds up all writers.
+const BATCH: usize = 256;
+const BATCH_BYTES: u64 = 256 << 10;
+
+/// Messages of the tail by their numbers, the oldest first.
+pub(crate) type Batch = Arc<[(i64, String)]>;
+
+/// Notes messages that are stored in the same transaction, of which each [can be found], in the order of storing. They
+/// are found from its commit on.
+///
+/// [can be found]: fabric_domain::rules::search::is_findable
+pub(crate) fn note<'a>(
+    backend: DbBackend,
+    messages: impl IntoIterator<Item = &'a str, IntoIter: ExactSizeIterator>,
+) -> Option<Statement> {
+    let messages = messages.into_iter();
+    let more = messages.len().checked_sub(1)?;
+    let text = if backend == DbBackend::Sqlite {
+        // When the tail is empty, SQLite itself would begin anew with 1.
+        let next = "1 + MAX(IFNULL((SELECT MAX(number) FROM search_tail), 0), \
+                    IFNULL((SELECT MAX(number) FROM search_documents), 0))";
+        format!(
+            "INSERT INTO search_tail (number, message_id) VALUES ({next}, ?){}",
+            ", (NULL, ?)".repeat(more)
+        )
+    } else {
+        format!("INSERT INTO search_tail (message_id) VALUES (?){}", ", (?)".repeat(more))
+    };
+    Some(Sql::new(text, messages.map(Into::into)).into_statement(backend))
+}
+
+/// How many messages are in the tail.
+pub(crate) async fn len(db: &impl ConnectionTrait) -> Result<usize, DatabaseError> {
+    let count =
+        Statement::from_string(db.get_database_backend(), "SELECT COUNT(*) AS count FROM search_tail");
+    let count = db.query_one_raw(count).await?.map(|row| row.try_get::<i64>("", "count")).transpose()?;
+    Ok(usize::try_from(count.unwrap_or_default()).unwrap_or_default())
+}
+
+/// All messages of the tail by their numbers, the oldest first.
+pub(crate) async fn tail(db: &impl ConnectionTrait) -> Result<Vec<(i64, String)>, DatabaseError> {
+    numbered(db, Sql::new("SELECT number, message_id FROM search_tail ORDER BY number", [])).await
+}
+
+/// The next messages to be indexed, at most so many; none when the tail is empty.
+///
+/// Batches have few different lengths, since each length is a statement to prepare.
+pub(crate) async fn upcoming(db: &impl ConnectionTrait, most: usize) -> Result<Batch, DatabaseError> {
+    let limit = i64::try_from(most.min(BATCH)).unwrap_or_default();
+    let oldest =
+        Sql::new("SELECT number, message_id FROM search_tail ORDER BY number LIMIT ?", [limit.into()]);
+    let mut numbered = numbered(db, oldest).await?;
+    if numbered.is_empty() {
+        return Ok(Batch::default());
+    }
+    let bytes = migration::length_of_content(db.get_database_backend());
+    let text =
+        format!("SELECT id, {bytes} AS bytes FROM messages WHERE id IN ({})", placeholders(numbered.len()));
+    let ids = numbered.iter().map(|(_, id)| id.as_str().into());
+    let lengths = lengths(db, Sql::new(text, ids)).await?;
+    let lengths = numbered.iter().map(|(_, id)| lengths.get(id).copied().unwrap_or_default());
+    let fits = fitting(lengths, BATCH_BYTES);
+    numbered.truncate(fits.checked_ilog2().map_or(0, |log| 1 << log));
+    Ok(numbered.into())
+}
+
+/// Puts a batch into the index, within a transaction that writes. What another process has indexed meanwhile is left
+/// out. Fails with a conflict when another transaction edits one of the messages, or indexes them.
+///
+/// Their rows are locked before they are read. Whoever edits a message changes its row first, and its words in the
+/// index after that (`replace`). So either the editor waits for this transaction and finds the words in the index, or
+/// this one reads the text as edited.
+pub(crate) async fn index(db: &impl ConnectionTrait, batch: &[(i64, String)]) -> Result<(), DatabaseError> {
+    let backend = db.get_database_backend();
+    // Without waiting, so that nobody ever waits in a circle for an indexer: the batch is tried again.
+    let lock = if backend == DbBackend::Sqlite { "" } else { " FOR UPDATE NOWAIT" };
+    let numbers = || batch.iter().map(|(number, _)| (*number).into());
+    let these = format!("IN ({})", placeholders(batch.len()));
+
+    let text =
+        format!("SELECT number, message_id FROM search_tail WHERE number {these} ORDER BY number{lock}");
+    let mut numbered = numbered(db, Sql::new(text, numbers())).await?;
+    if numbered.is_empty() {
+        return Ok(());
+    }
+    migration::free_numbers(db, &mut numbered).await?;
+    let documents = documents(db, &numbered, lock).await?;
+    migration::insert_search_documents(db, &documents).await?;
+    let done = Sql::new(format!("DELETE FROM search_tail WHERE number {these}"), numbers());
+    db.execute_raw(done.into_statement(backend)).await?;
+    Ok(())
+}
+
+/// What these messages are found by.
+async fn documents(
+    db: &impl ConnectionTrait,
+    numbered: &[(i64, String)],
+    lock: &str,
+) -> Result<Vec<SearchDocument>, DatabaseError> {
+    let text = format!(
+        "SELECT id, channel_id, author, content, deleted_at FROM messages WHERE id IN ({}){lock}",
+        placeholders(numbered.len())
+    );
+    let texts = Sql::new(text, numbered.iter().map(|(_, id)| id.as_str().into()));
+    let rows = db.query_all_raw(texts.into_statement(db.get_database_backend())).await?;
+    let numbers: HashMap<&str, i64> = numbered.iter().map(|(number, id)| (id.as_str(), *number)).collect();
+    let mut documents = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let id: String = row.try_get("", "id")?;
+        documents
+            .extend(numbers.get(id.as_str()).map(|number| SearchDocument::of(row, *number)).transpose()?);
+    }
+    // An index of words is written faster in the order of its rows.
+    documents.sort_unstable_by_key(|document| document.number);
+    Ok(documents)
+}
+
+/// Numbers and ids of messages, in the order of the statement.
+pub(super) async fn numbered(
+    db: &impl ConnectionTrait,
+    sql: Sql,
+) -> Result<Vec<(i64, String)>, DatabaseError> {
+    let rows = db.query_all_raw(sql.into_statement(db.get_database_backend())).await?;
+    let found = rows.iter().map(|row| Ok((row.try_get("", "number")?, row.try_get("", "message_id")?)));
+    Ok(found.collect::<Result<_, DbErr>>()?)
+}
+
+/// The lengths of texts by the ids of their messages, which the statement selects as `bytes` and `id`.
+pub(super) async fn lengths(
+    db: &impl ConnectionTrait,
+    sql: Sql,
+) -> Result<HashMap<String, u64>, DatabaseError> {
+    let rows = db.query_all_raw(sql.into_statement(db.get_database_backend())).await?;
+    let length = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+    let lengths = rows.iter().map(|row| Ok((row.try_get("", "id")?, length(row.try_get("", "bytes")?))));
+    Ok(lengths.collect::<Result<_, DbErr>>()?)
+}
+
+/// How many texts of these lengths are no longer than `most` together: at least one, if there is any.
+pub(super) fn fitting(lengths: impl IntoIterator<Item = u64>, most: u64) -> usize {
+    let mut sum = 0_u64;
+    let fits = lengths.into_iter().enumerate().take_while(|(place, length)| {
+        sum = sum.saturating_add(*length);
+        *place == 0 || sum <= most
+    });
+    fits.count()
+}
