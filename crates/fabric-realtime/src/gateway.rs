@@ -19,8 +19,11 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::audience::Audience;
 use crate::hub::Hub;
-use crate::session::{SocketSession, Token};
+use crate::line::Line;
+use crate::position::Offset;
+use crate::session::{NewSession, SocketSession, Token};
 use crate::typing::Typists;
 use crate::watch;
 
@@ -50,8 +53,7 @@ impl Gateway {
     }
 
     pub(crate) fn leave(&self, session: &Arc<SocketSession>, channel: &ChannelId) {
-        self.hub.audience.rooms.with(channel, |room| room.leave(session.id()));
-        session.exit(channel);
+        session.station().leave(&self.hub.audience, session, channel);
     }
 
     async fn post(&self, session: &SocketSession, request: SocketPost) -> Result<Value, ServiceError> {
@@ -95,12 +97,13 @@ impl Gateway {
     }
 
     /// Typing is for those who are in the channel, by one who is.
-    fn typing(&self, session: &SocketSession, request: SetTyping) {
+    async fn typing(&self, session: &SocketSession, request: SetTyping) {
         let SetTyping { channel_id, typing } = request;
-        let is_in = self.hub.audience.rooms.with(&channel_id, |room| room.contains(session.id()));
+        let is_in = session.station().is_in(session, &channel_id);
         let now = self.guild.now();
-        if is_in && self.typists.lock().set(&channel_id, session.user(), typing, now) {
-            self.hub.tell_typing(channel_id, session.user().clone(), typing);
+        let is_news = is_in && self.typists.lock().set(&channel_id, session.user(), typing, now);
+        if is_news {
+            self.hub.tell_typing(channel_id, session.user().clone(), typing).await;
         }
     }
 
@@ -116,22 +119,26 @@ impl Gateway {
     }
 
     /// Gives a client that lost its connection its session back, or returns the reason why not.
-    fn come_back(
+    async fn come_back(
         &self,
         socket: &Socket,
         previous: &Previous,
         user: &UserId,
-        token: Token,
+        token: &Token,
     ) -> Result<Attached, &'static str> {
-        let session =
-            self.hub.audience.sessions.unpark(&previous.pid).filter(|session| session.user() == user);
+        let Audience { sessions, .. } = &*self.hub.audience;
+        let session = sessions.unpark(&previous.pid).filter(|session| session.user() == user);
         let session = session.ok_or("the connection cannot be recovered any more")?;
-        let Some(arrived) = session.resume(socket, &previous.offset, token) else {
+        let line = Line::Socket(socket.clone());
+        let offset = Offset::parse(&previous.offset).unwrap_or_default();
+        let station = self.hub.audience.station();
+        let arrived = self.hub.audience.come_back(&session, &station, &line, offset, token).await;
+        let Ok(arrived) = arrived else {
             self.hub.audience.disconnect(&session);
             return Err("what was missed is not kept any more");
         };
         self.hub.settled.settle_all(user, arrived);
-        let is_first = self.hub.audience.sessions.come_back(&session);
+        let is_first = sessions.come_back(&session);
         Ok(Attached::new(session, is_first))
     }
 
@@ -140,7 +147,7 @@ impl Gateway {
             let changes = self.hub.presence_changes(session.user());
             // Without the database nobody hears of it, and nothing else fails.
             let Ok(presence) = self.guild.presence(session.user()).await else { return };
-            if self.hub.tell_presence(&presence, changes) {
+            if self.hub.tell_presence(&presence, changes).await {
                 return;
             }
         }
@@ -195,8 +202,10 @@ impl Handler for Gateway {
         let token = handshake.auth.get("token").and_then(Value::as_str).unwrap_or_default();
         let session = self.hub.audience.sessions.parked(&previous.pid)?;
         let identity = self.guild.identify(token).await.ok()?;
-        let is_same = identity.user_id == *session.user() && session.can_resume_after(&previous.offset);
-        is_same.then(|| session.id().to_owned())
+        let offset = Offset::parse(&previous.offset)?;
+        let is_same = identity.user_id == *session.user();
+        let can_come_back = is_same && self.hub.audience.can_come_back(&session, offset).await;
+        can_come_back.then(|| session.id().to_owned())
     }
 
     async fn connect(&self, socket: &Socket, handshake: &Handshake) -> Result<(), ConnectError> {
@@ -212,7 +221,7 @@ impl Handler for Gateway {
         if socket.is_recovered()
             && let Some(previous) = &handshake.previous
         {
-            let attached = self.come_back(socket, previous, &identity.user_id, fresh);
+            let attached = self.come_back(socket, previous, &identity.user_id, &fresh).await;
             let (attached, outcome) = match attached {
                 Ok(attached) => (Ok(attached), &self.hub.audience.metrics.recovered),
                 Err(why) => {
@@ -223,10 +232,16 @@ impl Handler for Gateway {
             socket.set_data(attached?);
             return Ok(());
         }
-        let recovers = takes_offsets(handshake.header("user-agent"), handshake.origin.is_some());
-        let session = Arc::new(SocketSession::new(socket.clone(), identity.caller(), fresh, recovers));
+        let new = NewSession {
+            id: socket.id().into(),
+            line: Line::Socket(socket.clone()),
+            caller: identity.caller(),
+            token: fresh,
+            takes_offsets: takes_offsets(handshake.header("user-agent"), handshake.origin.is_some()),
+        };
         // Counted here, before it is connected: many sockets at once must not get past the limit.
-        let Ok(is_first) = self.hub.audience.sessions.connect(&session, MAX_SOCKETS_PER_USER) else {
+        let station = self.hub.audience.station();
+        let Ok((session, is_first)) = self.hub.audience.connect(new, &station, MAX_SOCKETS_PER_USER) else {
             let message = format!("a user has at most {MAX_SOCKETS_PER_USER} sockets");
             return Err(refuse(ErrorAnswer::new(429, "too_many_sockets", message)));
         };
@@ -292,7 +307,7 @@ impl Handler for Gateway {
             }
             event::TYPING => match read::<SetTyping>(&event.args) {
                 Ok(request) => {
-                    self.typing(&session, request);
+                    self.typing(&session, request).await;
                     json!({ "ok": true })
                 }
                 Err(refusal) => failed(refusal),
@@ -311,9 +326,12 @@ impl Handler for Gateway {
         let session = &attached.session;
         crate::metrics::disconnected(reason);
         // Before anybody can see that it is gone: who comes back then is not owed what has arrived.
-        session.arrived_in_the_end(reason, |arrived| self.hub.settled.settle_all(session.user(), arrived));
+        // Who left by their own word was there until then; what was sent last to any other may have been lost.
+        let all = reason == DisconnectReason::ClientNamespaceDisconnect;
+        let settle = |arrived| self.hub.settled.settle_all(session.user(), arrived);
+        session.station().settle_in_the_end(session, all, settle);
         let was_last = match socket.private_id().filter(|_| reason.may_return()) {
-            Some(pid) => self.hub.park(pid, session, self.guild.now()),
+            Some(pid) => self.hub.audience.park(pid, session, self.guild.now()),
             None => self.hub.audience.disconnect(session),
         };
         // A socket that was never announced as connected leaves that to be announced, and there may be others by now.

@@ -1,102 +1,51 @@
-//! The publisher: takes commits in their order and has them delivered.
+//! The publisher: takes commits in their order and has them told.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
-use fabric_api::realtime::{Typing, event};
+use fabric_api::realtime::{PresenceChanged, Typing, event};
 use fabric_domain::decisions::Commit;
 use fabric_domain::model::{ChannelId, Presence, Timestamp, UserId};
 use fabric_domain::ports::{ConnectedUsers, Publisher};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::Semaphore;
 
-use crate::delivery::Audience;
-use crate::frames::encode;
+use crate::audience::Audience;
+use crate::broadcast::Draft;
 use crate::presence::PresenceOrder;
-use crate::rooms::{SHARDS, shard_of};
-use crate::session::SocketSession;
 use crate::settled::Settled;
+use crate::station::Ticket;
 
-/// Commits that may wait for a delivering task; past it, committing waits. Delivery itself waits for nobody.
+/// Commits that may wait for workers; past it, committing waits. Telling a worker's sockets waits for nobody.
 const QUEUE: usize = 4_096;
 
 /// Who is connected, and who has joined which channel.
 ///
-/// Commits of one channel go through one task, so their order is kept; a slow socket has a bounded queue of
-/// its own and is closed when it overflows, so nobody waits for anybody.
+/// An event gets its place where it is published, and goes to the queue of every worker that has somebody whom it
+/// concerns, so all sockets see events in one order. A slow socket has a bounded queue of its own and is closed when
+/// it overflows, so nobody waits for anybody.
 pub struct Hub {
-    /// One for each shard of the rooms.
-    queues: Vec<mpsc::Sender<Queued>>,
-    pub(crate) audience: Audience,
+    pub(crate) audience: Arc<Audience>,
+    /// Room for commits that wait.
+    waiting: Arc<Semaphore>,
     presence: PresenceOrder,
     pub(crate) settled: Settled,
 }
 
-/// What waits for a delivering task.
-enum Queued {
-    Commit(Commit, Instant),
-    Presence(Presence),
-    /// Answered when everything before it is delivered.
-    Barrier(oneshot::Sender<()>),
-}
-
 impl Hub {
-    /// A hub without sockets. Its tasks run on the current tokio runtime and end with it.
+    /// A hub without sockets.
     pub fn start() -> Arc<Self> {
-        let (queues, waiting): (Vec<_>, Vec<_>) = (0..SHARDS).map(|_| mpsc::channel(QUEUE)).unzip();
-        let hub = Arc::new(Self {
-            queues,
+        Arc::new(Self {
             audience: Audience::new(),
+            waiting: Arc::new(Semaphore::new(QUEUE)),
             presence: PresenceOrder::default(),
             settled: Settled::default(),
-        });
-        for mut waiting in waiting {
-            let hub = Arc::downgrade(&hub);
-            tokio::spawn(async move {
-                while let Some(queued) = waiting.recv().await {
-                    let Some(hub) = hub.upgrade() else { break };
-                    hub.take(queued);
-                }
-            });
-        }
-        hub
+        })
     }
 
-    /// Takes what is next in a queue.
-    fn take(&self, queued: Queued) {
-        match queued {
-            Queued::Commit(commit, since) => {
-                self.audience.deliver(commit);
-                self.audience.metrics.lag.record(since.elapsed());
-            }
-            Queued::Presence(presence) => {
-                self.presence.tell(&presence.user_id, || self.audience.tell_presence(&presence));
-            }
-            Queued::Barrier(passed) => {
-                // Whoever waited may be gone.
-                let _ = passed.send(());
-            }
-        }
-    }
-
-    fn queue(&self, channel: &ChannelId) -> &mpsc::Sender<Queued> {
-        &self.queues[shard_of(channel)]
-    }
-
-    /// Waits until everything that was published for this channel before the call is delivered.
-    pub(crate) async fn delivered(&self, channel: &ChannelId) {
-        let (passed, waiting) = oneshot::channel();
-        if self.queue(channel).send(Queued::Barrier(passed)).await.is_ok() {
-            // An error means that the runtime ends.
-            let _ = waiting.await;
-        }
-    }
-
-    /// A connection was lost whose client may come back: its channels, and what comes in them, are kept for a
-    /// while. True when it was the user's last.
-    pub(crate) fn park(&self, pid: &str, session: &Arc<SocketSession>, now: Timestamp) -> bool {
-        let parked = self.audience.sessions.park(pid, session, now);
-        parked.unwrap_or_else(|| self.audience.disconnect(session))
+    /// Waits until one more commit may wait. In the order in which it is asked.
+    async fn ticket(&self) -> Option<Ticket> {
+        // It is never closed.
+        Arc::clone(&self.waiting).acquire_owned().await.map(Arc::new).ok()
     }
 
     /// Forgets those that have been away for too long.
@@ -112,27 +61,38 @@ impl Hub {
     }
 
     /// Tells everybody a presence that was read a moment ago. False when it has changed since, and nobody was told.
-    pub(crate) fn tell_presence(&self, presence: &Presence, changes: u64) -> bool {
-        let tell = || self.audience.tell_presence(presence);
+    pub(crate) async fn tell_presence(&self, presence: &Presence, changes: u64) -> bool {
+        let Some(ticket) = self.ticket().await else { return true };
+        let tell = || self.place_presence(presence, &ticket);
         self.presence.tell_unless_changed(&presence.user_id, changes, tell)
     }
 
+    /// Tells everybody how a user is, and whether they are connected. Who is away for a moment gets it on coming back.
+    fn place_presence(&self, presence: &Presence, ticket: &Ticket) {
+        let change = PresenceChanged {
+            user_id: presence.user_id.clone(),
+            status: presence.status.into(),
+            online: self.audience.sessions.is_connected(&presence.user_id),
+        };
+        self.audience.order.tell_everybody(Draft::new(event::PRESENCE, change), ticket);
+    }
+
     /// Tells the others in a channel that a user types, or has stopped.
-    pub(crate) fn tell_typing(&self, channel_id: ChannelId, user_id: UserId, typing: bool) {
+    pub(crate) async fn tell_typing(&self, channel_id: ChannelId, user_id: UserId, typing: bool) {
+        let Some(ticket) = self.ticket().await else { return };
+        let Audience { sessions, order, .. } = &*self.audience;
+        let (channel, number) = (channel_id.clone(), sessions.number(&user_id));
         let change = Typing { channel_id, user_id, typing };
-        if let Some(event) = encode(event::TYPING, &change) {
-            self.audience.tell_others(&change.channel_id, &change.user_id, &event);
-        }
+        order.tell_others(&channel, number, Draft::new(event::TYPING, change), &ticket);
     }
 
     /// Notes how much there is of everything that comes and goes.
     pub(crate) fn measure(&self) {
         let gauge = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
-        let Audience { sessions, metrics, .. } = &self.audience;
+        let Audience { sessions, metrics, .. } = &*self.audience;
         metrics.sockets.set(gauge(sessions.connected_count()));
         metrics.parked.set(gauge(sessions.parked_count()));
-        let length = |queue: &mpsc::Sender<Queued>| queue.max_capacity() - queue.capacity();
-        metrics.queued.set(gauge(self.queues.iter().map(length).sum()));
+        metrics.queued.set(gauge(QUEUE.saturating_sub(self.waiting.available_permits())));
     }
 
     /// How many sockets are connected.
@@ -144,13 +104,13 @@ impl Hub {
 #[async_trait]
 impl Publisher for Hub {
     async fn publish(&self, commit: Commit) {
-        // The receiving task ends only with the runtime.
-        let _ = self.queue(&commit.channel_id).send(Queued::Commit(commit, Instant::now())).await;
+        let Some(ticket) = self.ticket().await else { return };
+        self.audience.order.commit(commit, &self.audience.sessions, &ticket);
     }
 
     async fn presence(&self, presence: Presence) {
-        // Always the same queue, so that everybody hears last what a user said last.
-        let _ = self.queues[0].send(Queued::Presence(presence)).await;
+        let Some(ticket) = self.ticket().await else { return };
+        self.presence.tell(&presence.user_id, || self.place_presence(&presence, &ticket));
     }
 }
 

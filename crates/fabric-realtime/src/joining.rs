@@ -3,18 +3,19 @@
 
 use std::sync::Arc;
 
-use fabric_api::guild::{Message, TurnView};
+use fabric_api::guild::TurnView;
 use fabric_api::realtime::{JoinAck, JoinChannel, Wake};
 use fabric_domain::decisions::{ChannelView, MissedWakes};
-use fabric_domain::model::Seq;
+use fabric_domain::model::{ChannelId, Seq};
 use fabric_domain::ports::SeqRange;
 use fabric_domain::services::ServiceError;
 use serde_json::Value;
 
-use crate::frames::{EncodedEvent, created};
+use crate::broadcast::created;
 use crate::gateway::{Gateway, failed, to_value};
-use crate::room::GoLive;
+use crate::room::{Resumed, Unsent};
 use crate::session::SocketSession;
+use crate::station::GoLive;
 
 /// Messages read at a time for a socket that catches up.
 const PAGE: u32 = 200;
@@ -30,14 +31,12 @@ impl Gateway {
         let channel = &request.channel_id;
         // Checked before the socket enters, so that a stranger is never in the room; what is read after
         // the entry is what counts.
-        let is_member = match self.guild.readable(&session.caller, channel).await {
-            Ok(channel) => channel.is_member,
-            Err(error) => return ack(failed(error)),
-        };
-        if !session.enter(channel) {
+        if let Err(error) = self.guild.readable(&session.caller, channel).await {
+            return ack(failed(error));
+        }
+        if !session.station().enter(&self.hub.audience, session, channel) {
             return;
         }
-        self.hub.audience.rooms.with(channel, |room| room.enter_catching_up(session, is_member));
         let start = match self.start_catching_up(session, request).await {
             Ok(start) => start,
             Err(error) => {
@@ -65,14 +64,23 @@ impl Gateway {
     ) -> Result<Start, ServiceError> {
         let channel = &request.channel_id;
         let aggregate = self.guild.readable(&session.caller, channel).await?;
-        if self.hub.audience.rooms.with(channel, |room| room.seen()) < aggregate.channel.last_seq {
-            // Perhaps the newest messages are on their way, perhaps nobody was here to see them.
+        let station = session.station();
+        let told = self.hub.audience.order.told(channel, aggregate.channel.version);
+        if told.is_none_or(|position| !station.has_told(position)) {
+            // Perhaps the newest commits are on their way, perhaps nobody was here to see them.
             self.guild.published(channel).await?;
-            self.hub.delivered(channel).await;
+            station.passed().await;
         }
-        let first_held = self.hub.audience.rooms.with(channel, |room| room.first_held(session.id()));
+        let place = station.with(session, channel, |occupant| {
+            (occupant.first_held(), std::mem::replace(&mut occupant.resumed, Resumed::No))
+        });
+        // It need not be sent again what came with its way back, though it cannot know of that yet.
+        let (first_held, resumed) = match place {
+            Some((first_held, Resumed::From(seq))) => (first_held, Some(seq)),
+            Some((first_held, Resumed::No | Resumed::Yes)) => (first_held, None),
+            None => (None, None),
+        };
         let after_last = aggregate.channel.last_seq.next();
-        let resumed = session.take_resumed(channel);
         let end = first_held.into_iter().chain(resumed).chain([after_last]).min().unwrap_or(after_last);
         let wakes = self.missed_wakes(&aggregate, session, request.since_seq).await?;
         let first_missed = request.since_seq.map_or(end, Seq::next);
@@ -84,7 +92,8 @@ impl Gateway {
     async fn catch_up(&self, session: &Arc<SocketSession>, start: &Start) -> Result<(), ServiceError> {
         let Start { aggregate, wakes, first_missed, end } = start;
         let channel = &aggregate.channel.id;
-        let mut pace = ReplayPace::default();
+        let station = session.station();
+        let mut replay = Replay::new(session, channel);
         let mut next = wakes.first().unwrap_or(*end).min(*first_missed);
         while next < *end {
             if !session.is_connected() {
@@ -99,26 +108,30 @@ impl Gateway {
             // Of long messages it is fewer.
             let last = messages.last().map_or(last, |message| message.seq);
             for message in messages {
-                let wake = wakes.of(&message).map(Wake::from);
-                if wake.is_none() && message.seq < *first_missed {
+                let (seq, wake) = (message.seq, wakes.of(&message).map(Wake::from));
+                let wakes = wake.is_some().then_some(seq);
+                if wakes.is_none() && seq < *first_missed {
                     continue;
                 }
-                if let Some(event) = created(&Message::from(message), aggregate.channel.channel_type, wake) {
-                    pace.send(session, &event).await;
+                if let Some(frame) = created(message, aggregate.channel.channel_type, wake) {
+                    replay.send(Unsent { frame, wakes }).await;
                 }
             }
             next = last.next();
         }
+        let is_member = aggregate.is_member;
         loop {
-            if pace.events > 0 {
+            if replay.has_sent() {
                 session.flushed().await;
             }
-            // What is left goes at once, under the room's lock, so that nothing comes in between.
-            match self.hub.audience.rooms.with(channel, |room| room.go_live(session.id())) {
+            // What is left goes at once, under the worker's lock, so that nothing comes in between.
+            match station.go_live(session, channel, is_member, &mut replay.last) {
                 GoLive::Live => return Ok(()),
                 GoLive::NotYet(held) => {
-                    for held in held {
-                        pace.send(session, &held.event).await;
+                    for due in &held {
+                        if let Some(unsent) = due.unsent() {
+                            replay.send(unsent).await;
+                        }
                     }
                 }
             }
@@ -135,7 +148,8 @@ impl Gateway {
     ) -> Result<MissedWakes, ServiceError> {
         let (id, user) = (&channel.channel.id, session.user());
         // In this order: what arrives meanwhile is in one of the two, and the store is asked last.
-        let settled = session.under_way(id).max(self.hub.settled.of(id, user));
+        let under_way = session.station().under_way(session, id);
+        let settled = under_way.max(self.hub.settled.of(id, user));
         let mut missed = self.guild.missed_wakes(channel, user).await?;
         missed.receive(settled);
         // Nobody has what does not exist yet.
@@ -159,25 +173,41 @@ struct Start {
     end: Seq,
 }
 
-/// Waits now and then until the client has read.
-#[derive(Debug, Default)]
-struct ReplayPace {
+/// What is sent to a socket that catches up: waits now and then until the client has read. The last of it is kept back,
+/// since that is to say that the client has everything.
+#[derive(Debug)]
+struct Replay<'a> {
+    session: &'a SocketSession,
+    channel: &'a ChannelId,
+    last: Option<Unsent>,
     events: usize,
     bytes: usize,
 }
 
-impl ReplayPace {
+impl<'a> Replay<'a> {
     /// So much goes at once: a part of the socket's queue, which others write to as well.
     const EVENTS: usize = 200;
     const BYTES: usize = 256 * 1024;
 
-    async fn send(&mut self, session: &SocketSession, event: &EncodedEvent) {
-        if self.events >= Self::EVENTS || self.bytes + event.size() > Self::BYTES {
-            session.flushed().await;
-            *self = Self::default();
+    fn new(session: &'a SocketSession, channel: &'a ChannelId) -> Self {
+        Self { session, channel, last: None, events: 0, bytes: 0 }
+    }
+
+    fn has_sent(&self) -> bool {
+        self.events > 0
+    }
+
+    async fn send(&mut self, next: Unsent) {
+        let Some(Unsent { frame, wakes }) = self.last.replace(next) else { return };
+        if self.events >= Self::EVENTS || self.bytes + frame.size() > Self::BYTES {
+            self.session.flushed().await;
+            (self.events, self.bytes) = (0, 0);
         }
-        session.send(event);
         self.events += 1;
-        self.bytes += event.size();
+        self.bytes += frame.size();
+        let sent = self.session.line().is_some_and(|line| line.send(&frame).is_ok());
+        if let Some(seq) = wakes.filter(|_| sent) {
+            self.session.station().sent_wake(self.session, self.channel, seq);
+        }
     }
 }

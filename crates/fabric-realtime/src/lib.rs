@@ -4,23 +4,35 @@
 //!   which users are connected.
 //! - [`Gateway`]: the namespace `/realtime`: lets sockets in, answers what clients ask.
 //!
-//! From the bottom up: a message is encoded (`frames.rs`) for a client (`session.rs`) in a channel (`room.rs`). `rooms.rs`
-//! knows every channel's room, `sessions.rs` every user's clients, and `delivery.rs` puts a commit's events on those whom
-//! they concern. How a socket joins a channel without missing or doubling a message is in `room.rs` and `joining.rs`; when
-//! a wake counts as delivered, in `unconfirmed.rs` and `settled.rs`.
+//! From the bottom up: an event (`broadcast.rs`) gets its place among all (`order.rs`), is kept for whoever loses the
+//! connection (`ring.rs`), and goes to every worker that has somebody whom it concerns (`station.rs`), which takes it to
+//! its own clients (`session.rs`) in the channel (`room.rs`). `sessions.rs` knows every user's clients. How a socket joins
+//! a channel without missing or doubling a message is in `room.rs` and `joining.rs`, how it comes back after it lost its
+//! connection in `returning.rs`; when a wake counts as delivered, in `unconfirmed.rs` and `settled.rs`.
 
-mod delivery;
-mod frames;
+mod audience;
+mod broadcast;
+mod crew;
+#[cfg(test)]
+mod fake;
 mod gateway;
 mod hub;
 mod joining;
+mod line;
 mod metrics;
+#[cfg(test)]
+mod model_tests;
+mod order;
+mod person;
+mod position;
 mod presence;
+mod returning;
+mod ring;
 mod room;
-mod rooms;
 mod session;
 mod sessions;
 mod settled;
+mod station;
 mod typing;
 mod unconfirmed;
 mod watch;

@@ -8,6 +8,9 @@ use metrics::{
     histogram,
 };
 
+use crate::broadcast::Broadcast;
+use crate::room::Walked;
+
 const SOCKETS: &str = "fabric_realtime_sockets";
 const PARKED: &str = "fabric_realtime_parked_sessions";
 const QUEUED: &str = "fabric_realtime_queued_commits";
@@ -23,7 +26,7 @@ pub(crate) struct Metrics {
     pub(crate) sockets: Gauge,
     /// Sessions whose connection is lost and may come back.
     pub(crate) parked: Gauge,
-    /// Commits that wait for a delivering task.
+    /// Commits that wait to be delivered.
     pub(crate) queued: Gauge,
     /// From a commit's being handed over to its being on the sockets' queues, in seconds.
     pub(crate) lag: Histogram,
@@ -57,11 +60,19 @@ impl Metrics {
             lost: counter!(RECOVERIES, "outcome" => "lost"),
         }
     }
+
+    /// Counts what came of going through a room.
+    pub(crate) fn count(&self, walked: &Walked, event: &Broadcast) {
+        self.deliveries.increment(walked.delivered);
+        for (reason, users) in walked.woken(event) {
+            woken(reason, users);
+        }
+    }
 }
 
-/// A user was woken on at least one socket.
-pub(crate) fn woken(reason: WakeReason) {
-    counter!(WAKES, "reason" => reason.as_str()).increment(1);
+/// So many users were woken on at least one socket.
+fn woken(reason: WakeReason, users: u64) {
+    counter!(WAKES, "reason" => reason.as_str()).increment(users);
 }
 
 /// A socket is gone.

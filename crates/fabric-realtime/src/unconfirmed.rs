@@ -1,6 +1,4 @@
-//! Wakes that were sent on a socket and of which it is not known yet that they arrived.
-
-use std::collections::HashMap;
+//! Wakes of one channel that were sent on a socket and of which it is not known yet that they arrived.
 
 use actix_socketio::Heartbeat;
 use fabric_domain::model::{ChannelId, Seq};
@@ -8,72 +6,49 @@ use fabric_domain::model::{ChannelId, Seq};
 /// Wakes that have arrived: of each channel, up to a message.
 pub(crate) type Arrived = Vec<(ChannelId, Seq)>;
 
-/// What waits for a pong. A ping is sent only when the one before is answered, so two generations are enough: what
-/// was sent before the ping that is on its way, and what came after it.
-#[derive(Debug, Default)]
+/// What waits for a pong: of wakes that follow each other on one connection the newest is enough. Sending costs a
+/// write; which pings were sent is only looked at now and then ([`Self::look`]), so what was sent since the last look
+/// counts as sent at this one. A ping is sent only when the one before is answered, so two generations are enough.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Unconfirmed {
-    /// Pings sent when this was last looked at.
+    /// The newest wake that was sent when there had been at most `pings` pings.
+    before: Seq,
     pings: u64,
-    /// The newest wake of each channel that was sent before ping number `pings`.
-    before: HashMap<ChannelId, Seq>,
-    /// The newest wake of each channel that was sent after it.
-    since: HashMap<ChannelId, Seq>,
-    /// What has arrived and was not asked for yet.
-    arrived: HashMap<ChannelId, Seq>,
+    /// The newest wake since it was last looked at.
+    since: Seq,
 }
 
 impl Unconfirmed {
-    /// For a socket whose client is not told yet that it joined. What is sent until then is held back, and a ping
-    /// may overtake it: the next ping proves nothing.
-    pub(crate) fn new(heartbeat: Heartbeat) -> Self {
-        Self { pings: heartbeat.sent + 1, ..Self::default() }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
-        self.before.is_empty() && self.since.is_empty() && self.arrived.is_empty()
+        self.newest() == Seq::ZERO
     }
 
-    /// A wake was just sent; `heartbeat` was asked for after that.
-    pub(crate) fn sent(&mut self, channel: &ChannelId, seq: Seq, heartbeat: Heartbeat) {
-        self.look(heartbeat);
-        let newest = self.since.entry(channel.clone()).or_default();
-        *newest = seq.max(*newest);
+    /// A wake was just sent.
+    pub(crate) fn sent(&mut self, seq: Seq) {
+        self.since = self.since.max(seq);
     }
 
-    /// The newest wake of a channel that was sent.
-    pub(crate) fn newest(&self, channel: &ChannelId) -> Option<Seq> {
-        [&self.arrived, &self.before, &self.since]
-            .into_iter()
-            .filter_map(|wakes| wakes.get(channel))
-            .max()
-            .copied()
+    /// A wake was just sent to a client that is not told yet that it is connected. It is held back until then, and a
+    /// ping may overtake it: the next ping proves nothing.
+    pub(crate) fn sent_unanswered(&mut self, seq: Seq, heartbeat: Heartbeat) {
+        self.before = self.before.max(seq);
+        self.pings = heartbeat.sent + 1;
     }
 
-    /// Takes out what has arrived.
-    pub(crate) fn take_arrived(&mut self, heartbeat: Heartbeat) -> Arrived {
-        self.look(heartbeat);
-        self.arrived.drain().collect()
+    /// The newest wake that was sent.
+    pub(crate) fn newest(&self) -> Seq {
+        self.before.max(self.since)
     }
 
-    /// Takes out everything, in no order.
-    pub(crate) fn take_all(&mut self) -> Arrived {
-        self.arrived.drain().chain(self.before.drain()).chain(self.since.drain()).collect()
-    }
-
-    fn look(&mut self, heartbeat: Heartbeat) {
-        if heartbeat.sent > self.pings {
-            // Only because the ping before was answered could this one be sent.
-            self.arrived.extend(self.before.drain());
-            // Sent before the ping after `pings`, which is answered unless it is the last one.
-            std::mem::swap(&mut self.before, &mut self.since);
-            if heartbeat.sent > self.pings + 1 {
-                self.arrived.extend(self.before.drain());
-            }
+    /// Up to which message the wakes have arrived, where that is news.
+    pub(crate) fn look(&mut self, heartbeat: Heartbeat) -> Option<Seq> {
+        let has_arrived = self.before != Seq::ZERO && heartbeat.answered > self.pings;
+        let arrived = has_arrived.then(|| std::mem::take(&mut self.before));
+        if self.before == Seq::ZERO && self.since != Seq::ZERO {
+            self.before = std::mem::take(&mut self.since);
             self.pings = heartbeat.sent;
         }
-        if heartbeat.answered >= self.pings {
-            self.arrived.extend(self.before.drain());
-        }
+        arrived
     }
 }
 
@@ -88,55 +63,47 @@ mod tests {
         beat
     }
 
-    fn seqs(arrived: Arrived) -> Vec<u64> {
-        let mut seqs: Vec<_> = arrived.into_iter().map(|(_, seq)| seq.0).collect();
-        seqs.sort_unstable();
-        seqs
-    }
-
     #[test]
     fn a_wake_has_arrived_when_a_ping_that_was_sent_after_it_is_answered() {
-        let (mut wakes, channel) = (Unconfirmed::default(), ChannelId::new("c"));
-        wakes.sent(&channel, Seq(1), beat(0, 0));
-        assert!(wakes.take_arrived(beat(1, 0)).is_empty());
-        wakes.sent(&channel, Seq(2), beat(1, 0));
-        assert_eq!(seqs(wakes.take_arrived(beat(1, 1))), [1], "the other one was sent behind the ping");
-        assert!(wakes.take_arrived(beat(1, 1)).is_empty());
-        assert!(wakes.take_arrived(beat(2, 1)).is_empty());
-        assert_eq!(seqs(wakes.take_arrived(beat(2, 2))), [2]);
+        let mut wakes = Unconfirmed::default();
+        wakes.sent(Seq(1));
+        assert_eq!(wakes.look(beat(0, 0)), None);
+        assert_eq!(wakes.look(beat(1, 0)), None);
+        wakes.sent(Seq(2));
+        assert_eq!(wakes.look(beat(1, 1)), Some(Seq(1)), "the other one was sent behind the ping");
+        assert_eq!(wakes.look(beat(1, 1)), None);
+        assert_eq!(wakes.look(beat(2, 1)), None);
+        assert_eq!(wakes.look(beat(2, 2)), Some(Seq(2)));
         assert!(wakes.is_empty());
     }
 
     #[test]
     fn a_stream_of_wakes_does_not_put_off_those_that_have_arrived() {
-        let (mut wakes, channel) = (Unconfirmed::default(), ChannelId::new("c"));
+        let mut wakes = Unconfirmed::default();
         let mut arrived = Vec::new();
         for n in 1..=40 {
             // A ping between every ten wakes, answered three wakes later.
-            let heartbeat = beat(n / 10, n.saturating_sub(3) / 10);
-            wakes.sent(&channel, Seq(n), heartbeat);
-            arrived.extend(seqs(wakes.take_arrived(heartbeat)));
+            wakes.sent(Seq(n));
+            arrived.extend(wakes.look(beat(n / 10, n.saturating_sub(3) / 10)));
         }
-        assert_eq!(arrived, [9, 19, 29]);
+        assert_eq!(arrived, [Seq(1), Seq(13), Seq(23)]);
     }
 
     #[test]
-    fn pings_that_nobody_looked_at_count() {
-        for (sent, answered, expected) in [(5, 4, vec![1]), (5, 5, vec![1]), (4, 3, vec![]), (4, 4, vec![1])]
-        {
-            let mut wakes = Unconfirmed::default();
-            assert!(wakes.take_arrived(beat(3, 3)).is_empty());
-            wakes.sent(&ChannelId::new("c"), Seq(1), beat(3, 3));
-            assert_eq!(seqs(wakes.take_arrived(beat(sent, answered))), expected, "{sent} {answered}");
-        }
+    fn a_ping_that_was_answered_before_anybody_looked_proves_nothing() {
+        let mut wakes = Unconfirmed::default();
+        wakes.sent(Seq(1));
+        assert_eq!(wakes.look(beat(3, 3)), None, "the wake may be behind all three");
+        assert_eq!(wakes.look(beat(4, 3)), None);
+        assert_eq!(wakes.look(beat(4, 4)), Some(Seq(1)));
     }
 
     #[test]
     fn before_the_client_is_told_that_it_joined_a_ping_proves_nothing() {
-        let mut wakes = Unconfirmed::new(beat(0, 0));
-        wakes.sent(&ChannelId::new("c"), Seq(1), beat(0, 0));
-        assert!(wakes.take_arrived(beat(1, 1)).is_empty());
-        assert!(wakes.take_arrived(beat(2, 1)).is_empty());
-        assert_eq!(seqs(wakes.take_arrived(beat(2, 2))), [1]);
+        let mut wakes = Unconfirmed::default();
+        wakes.sent_unanswered(Seq(1), beat(0, 0));
+        assert_eq!(wakes.look(beat(1, 1)), None);
+        assert_eq!(wakes.look(beat(2, 1)), None);
+        assert_eq!(wakes.look(beat(2, 2)), Some(Seq(1)));
     }
 }

@@ -10,7 +10,7 @@ use fabric_domain::services::{Guild, ServiceError};
 use parking_lot::Mutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::frames::encode;
+use crate::broadcast::encode;
 use crate::hub::Hub;
 use crate::session::{SocketSession, TokenState};
 use crate::typing::Typists;
@@ -49,7 +49,7 @@ async fn watch(hub: Weak<Hub>, guild: Weak<Guild>, typists: Arc<Mutex<Typists>>)
         note_settled(&hub, &guild).await;
         let expired = typists.lock().expire(now);
         for (channel, user) in expired {
-            hub.tell_typing(channel, user, false);
+            hub.tell_typing(channel, user, false).await;
         }
     }
 }
@@ -60,9 +60,11 @@ async fn watch_revocations(hub: Weak<Hub>, guild: Weak<Guild>) {
     let mut ticks = every(ASK_EVERY);
     loop {
         ticks.tick().await;
-        let Some(sessions) = hub.upgrade().map(|hub| hub.audience.sessions.connected()) else { break };
+        let Some(hub) = hub.upgrade() else { break };
         // Weak, as asking may take long: nothing that ends meanwhile is to be kept.
-        let sessions: Vec<_> = sessions.iter().map(Arc::downgrade).collect();
+        let mut sessions = Vec::new();
+        hub.audience.sessions.each_connected(|session| sessions.push(Arc::downgrade(session)));
+        drop(hub);
         for session in sessions {
             let Some(token) = session.upgrade().map(|session| session.token()) else { continue };
             let Some(identity) = guild.upgrade().map(|guild| guild.identify(&token)) else { return };
@@ -87,8 +89,8 @@ fn check_revoked(session: &Weak<SocketSession>, token: &str, identity: Result<Id
 
 /// Wakes whose arrival became known are settled.
 fn settle_arrived(hub: &Hub) {
-    for session in hub.audience.sessions.connected() {
-        session.arrived(|arrived| hub.settled.settle_all(session.user(), arrived));
+    for station in hub.audience.stations() {
+        station.settle(|user, channel, seq| hub.settled.settle(channel, user, seq));
     }
 }
 
@@ -107,16 +109,17 @@ pub(crate) async fn note_settled(hub: &Hub, guild: &Guild) {
 
 /// Sockets whose token is about to end are told so; those whose token has ended are disconnected.
 fn check_tokens(hub: &Hub, now: Timestamp) {
-    for session in hub.audience.sessions.connected() {
-        match session.token_state(now) {
-            TokenState::Fine => {}
-            TokenState::Expiring(at) => {
-                let notice = SessionExpiring { expires_at: at.into() };
-                if let Some(event) = encode(event::SESSION_EXPIRING, &notice) {
-                    session.send(&event);
-                }
+    hub.audience.sessions.each_connected(|session| match session.token_state(now) {
+        TokenState::Fine => {}
+        TokenState::Expiring(at) => {
+            let notice = SessionExpiring { expires_at: at.into() };
+            // Without an offset: who comes back has a fresh token.
+            let notice = encode(event::SESSION_EXPIRING, &notice, None);
+            if let (Some(line), Some(notice)) = (session.line(), notice) {
+                // Closed, if it fails.
+                let _ = line.send(&notice);
             }
-            TokenState::Expired => session.disconnect(),
         }
-    }
+        TokenState::Expired => session.disconnect(),
+    });
 }
