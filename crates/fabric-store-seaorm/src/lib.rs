@@ -5,7 +5,7 @@
 //!
 //! - `schema`: opening a database, migrating it, its tables, and rows as the domain's types;
 //! - `query`: what is read;
-//! - `search`: the words of messages in each database's own full-text index;
+//! - `search`: the words of messages in each database's own full-text index, and messages that are not in it yet;
 //! - `commit`: the one write path, with one writer on `SQLite` and a lane for each channel on the others;
 //! - `store`: [`SqlStore`], which is the ports on top of these;
 //! - [`bulk`]: a whole guild into an empty database, and out of one, as `fabric-archive` wants it.

@@ -6,7 +6,8 @@ use fabric_api::guild::PostAnswer;
 use fabric_client::model::{ChannelId, MessageId, Seq, UserId};
 use fabric_domain::decisions::ChannelAggregate;
 use fabric_domain::model::{AckCause, Message};
-use fabric_domain::ports::{ChannelStore, MessageStore, SeqRange};
+use fabric_domain::ports::{ChannelStore, MessageStore, Reader, Search, SearchStore, SeqRange};
+use fabric_domain::rules::search::{Query, document};
 use fabric_domain::rules::turn::{Input, Seed, TurnState};
 use fabric_store_seaorm::SqlStore;
 
@@ -92,8 +93,43 @@ impl Oracle {
         }
         assert_eq!(acknowledged, messages.len(), "something is stored that nobody was told of, or twice");
         self.deeds.check(store, rooms, users, &by_id).await;
+        for words in ["something", "asks", "r*"] {
+            check_search(store, channel, &users[0], words, &messages).await;
+        }
         assert_eq!(turn(&stored), replay(begin, &messages), "the turn is not that of the messages");
     }
+}
+
+/// A search finds each message that has the words once, the newest first, and nothing else: wherever the index was when
+/// the server ended, and however far it has come since.
+async fn check_search(
+    store: &SqlStore,
+    channel: &ChannelId,
+    user: &UserId,
+    words: &str,
+    messages: &[Message],
+) {
+    let query = Query::parse(words).unwrap();
+    let is_hit = |message: &&Message| document(message).is_some_and(|document| query.finds(&document));
+    let expected: Vec<&MessageId> = messages.iter().rev().filter(is_hit).map(|message| &message.id).collect();
+    let (mut found, mut before): (Vec<MessageId>, _) = (Vec::new(), None);
+    loop {
+        let search = Search {
+            query: query.clone(),
+            reader: Reader { user: user.clone(), reads_triage: false },
+            channel: Some(channel.clone()),
+            author: None,
+            before,
+            limit: 50,
+        };
+        let page = store.search(&search).await.unwrap().expect("the last message of a page is known");
+        before = page.last().map(|message| message.id.clone());
+        found.extend(page.into_iter().map(|message| message.id));
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{words:?}");
 }
 
 pub(crate) fn turn(channel: &ChannelAggregate) -> TurnState {

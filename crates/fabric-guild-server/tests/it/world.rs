@@ -13,7 +13,7 @@ use fabric_client::{Error, GuildClient};
 use fabric_domain::decisions::Commit;
 use fabric_domain::model::Presence;
 use fabric_domain::ports::Publisher;
-use fabric_store_seaorm::SqlStore;
+use fabric_store_seaorm::{Options, SqlStore};
 use fabric_testkit::TestClock;
 use fabric_testkit::servers::{Guarded, free_port};
 
@@ -201,8 +201,11 @@ impl World {
 
     /// The database itself, beside the server and not through any proxy.
     pub(crate) async fn store(&self) -> SqlStore {
-        let store = SqlStore::open(&self.db_url, false, Arc::new(TestClock::default()), Arc::new(Nobody));
-        store.await.expect("the database opens")
+        // It leaves the index for searching to the server.
+        let options = Options { index_by_hand: true, ..Options::default() };
+        let clock = Arc::new(TestClock::default());
+        let store = SqlStore::open_with(&self.db_url, false, clock, Arc::new(Nobody), options).await;
+        store.expect("the database opens")
     }
 
     pub(crate) async fn stop(mut self) {

@@ -136,6 +136,16 @@ pub(super) fn placeholders(values: usize) -> String {
     vec!["?"; values].join(", ")
 }
 
+/// The ids of a list, with the last one repeated until there are as many as a power of two: each number of values is
+/// another statement to prepare, and connections keep few of them.
+pub(super) fn padded<'a>(ids: impl ExactSizeIterator<Item = &'a str>) -> Vec<&'a str> {
+    let length = ids.len().next_power_of_two();
+    let mut padded: Vec<&str> = ids.collect();
+    let last = padded.last().copied().unwrap_or_default();
+    padded.resize(length, last);
+    padded
+}
+
 /// Joins what was found, in the table `found`, with its channel and with the membership of who asks, whose id is the
 /// only value.
 pub(super) fn joined(found: &str) -> String {

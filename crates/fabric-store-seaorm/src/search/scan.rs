@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use fabric_domain::rules::search::document;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::full_text::{Find, joined, placeholders};
+use super::full_text::{Find, joined, padded, placeholders};
 use super::sql::Sql;
 use super::tail::{fitting, lengths, numbered};
 use crate::error::DatabaseError;
@@ -48,15 +48,16 @@ pub(super) async fn find_in_tail(
 
 /// Asks which of these messages who searches may read and asked for, and how long their texts are.
 fn readable(db: &impl ConnectionTrait, find: &Find<'_>, page: &[(i64, String)]) -> Sql {
+    let ids = padded(page.iter().map(|(_, id)| id.as_str()));
     let text = format!(
         "SELECT messages.id AS id, {} AS bytes FROM messages {} WHERE messages.deleted_at IS NULL \
          AND messages.id IN ({})",
         migration::length_of_content(db.get_database_backend()),
         joined("messages"),
-        placeholders(page.len()),
+        placeholders(ids.len()),
     );
     let mut sql = Sql::new(text, [find.user()]);
-    sql.push("", page.iter().map(|(_, id)| id.as_str().into()));
+    sql.push("", ids.into_iter().map(Into::into));
     find.restrict(&mut sql);
     sql
 }
@@ -65,9 +66,9 @@ fn readable(db: &impl ConnectionTrait, find: &Find<'_>, page: &[(i64, String)]) 
 async fn matching(
     db: &impl ConnectionTrait,
     find: &Find<'_>,
-    messages: impl Iterator<Item = &(i64, String)> + Clone,
+    messages: impl ExactSizeIterator<Item = &(i64, String)> + Clone,
 ) -> Result<BTreeMap<i64, String>, DatabaseError> {
-    let ids = messages.clone().map(|(_, id)| id.as_str());
+    let ids = padded(messages.clone().map(|(_, id)| id.as_str()));
     let rows = message::Entity::find().filter(message::Column::Id.is_in(ids)).all(db).await?;
     let mut found = HashSet::new();
     for row in rows {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use migration::SearchDocument;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
-use super::full_text::placeholders;
+use super::full_text::{padded, placeholders};
 use super::sql::Sql;
 use crate::error::DatabaseError;
 
@@ -71,10 +71,9 @@ pub(crate) async fn upcoming(db: &impl ConnectionTrait, most: usize) -> Result<B
         return Ok(Batch::default());
     }
     let bytes = migration::length_of_content(db.get_database_backend());
-    let text =
-        format!("SELECT id, {bytes} AS bytes FROM messages WHERE id IN ({})", placeholders(numbered.len()));
-    let ids = numbered.iter().map(|(_, id)| id.as_str().into());
-    let lengths = lengths(db, Sql::new(text, ids)).await?;
+    let ids = padded(numbered.iter().map(|(_, id)| id.as_str()));
+    let text = format!("SELECT id, {bytes} AS bytes FROM messages WHERE id IN ({})", placeholders(ids.len()));
+    let lengths = lengths(db, Sql::new(text, ids.into_iter().map(Into::into))).await?;
     let lengths = numbered.iter().map(|(_, id)| lengths.get(id).copied().unwrap_or_default());
     let fits = fitting(lengths, BATCH_BYTES);
     numbered.truncate(fits.checked_ilog2().map_or(0, |log| 1 << log));

@@ -10,6 +10,7 @@ mod damaged;
 mod files;
 mod first_edition;
 mod indexes;
+mod indexing;
 mod lanes;
 mod migrations;
 mod same_answers;
