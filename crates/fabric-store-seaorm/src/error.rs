@@ -16,6 +16,8 @@ pub(crate) enum DatabaseError {
     Timeout(&'static str),
     /// What is stored cannot be understood.
     Inconsistent(String),
+    /// Another process has written to a channel after it was read.
+    Stale,
 }
 
 impl From<DbErr> for DatabaseError {
@@ -33,14 +35,20 @@ impl From<DatabaseError> for StoreError {
             DatabaseError::Driver(error) => Self::Unavailable(error.to_string()),
             DatabaseError::Timeout(what) => Self::Unavailable(what.to_owned()),
             DatabaseError::Inconsistent(what) => Self::Inconsistent(what),
+            DatabaseError::Stale => {
+                Self::Unavailable("another process writes to the same channel".to_owned())
+            }
         }
     }
 }
 
 impl DatabaseError {
-    /// Whether the transaction lost against another one (deadlock, lock time-out, serialization failure) and
-    /// was rolled back: the same transaction may succeed when it is tried again.
+    /// Whether the transaction lost against another one (deadlock, lock time-out, serialization failure, a channel that
+    /// was written to in between) and was rolled back: the same transaction may succeed when it is tried again.
     pub(crate) fn is_conflict(&self) -> bool {
+        if matches!(self, Self::Stale) {
+            return true;
+        }
         let Some(SqlxError::Database(error)) = self.sqlx() else { return false };
         if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
             // Deadlock, lock wait time-out, a lock that was not to be waited for.

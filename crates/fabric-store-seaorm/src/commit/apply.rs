@@ -1,26 +1,18 @@
-//! What a write does inside its transaction. The same on every database; how transactions are locked and
+//! What a write does inside its transaction, but for updates (`batch.rs`). The same on every database; how transactions are locked and
 //! batched is the affair of `writer.rs` and `lanes.rs`.
 
 use std::sync::Arc;
 
-use fabric_domain::decisions::{Change, ChannelAggregate, Commit, NewChannel};
-use fabric_domain::model::{
-    Channel, ChannelId, IdempotencySlot, Member, MessageId, PostOutcome, Presence, Revision, Seq, Timestamp,
-    UserId,
-};
-use fabric_domain::ports::{Decide, Scope};
-use fabric_domain::rules::search::is_findable;
+use fabric_domain::decisions::{Commit, NewChannel};
+use fabric_domain::model::{Channel, ChannelId, Member, Presence, Seq, Timestamp, UserId};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement};
 
 use super::write::{Publication, Write, Written};
 use super::{files, retention, wakes};
 use crate::error::{DatabaseError, WriteError};
-use crate::query::{self, Lock};
-use crate::schema::convert::{self, to_column};
-use crate::schema::entity::{channel, idempotency_key, member, message, presence, read_marker, revision};
+use crate::schema::convert;
+use crate::schema::entity::{channel, idempotency_key, member, presence, read_marker};
 use crate::search;
 
 /// Carries out one write; nothing counts until the transaction commits.
@@ -32,7 +24,6 @@ pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Wr
             let commit = Commit { channel_id: id.clone(), version: *version, events: new.events.clone() };
             Ok(Written { publication: Some(Publication::Commit(commit)), change: None })
         }
-        Write::Update { scope, decide, now } => update(db, scope, decide, *now).await,
         Write::MarkRead { channel, user, seq } => {
             mark_read(db, channel, user, *seq).await?;
             Ok(Written::default())
@@ -66,7 +57,8 @@ pub(crate) async fn apply(db: &impl ConnectionTrait, write: &Write) -> Result<Wr
             search::index(db, batch).await?;
             Ok(Written::default())
         }
-        Write::Fence(_) => Ok(Written::default()),
+        // The batch itself has to do with these.
+        Write::Update { .. } | Write::Fence(_) => Ok(Written::default()),
     }
 }
 
@@ -90,125 +82,6 @@ pub(crate) async fn lock_creation(db: &impl ConnectionTrait, id: &ChannelId) -> 
         let lock = Statement::from_sql_and_values(DbBackend::Postgres, lock, [id.as_str().into()]);
         db.execute_raw(lock).await?;
     }
-    Ok(())
-}
-
-/// The one write path: load, decide, write.
-async fn update(
-    db: &impl ConnectionTrait,
-    scope: &Scope,
-    decide: &Decide,
-    now: Timestamp,
-) -> Result<Written, WriteError> {
-    let before =
-        query::channels::aggregate(db, scope, Lock::ForUpdate).await?.ok_or(WriteError::NoSuchChannel)?;
-    let mut change = decide(&before).map_err(WriteError::Refused)?;
-    if let (Some(slot), Some(outcome), None) = (&scope.idempotency, &change.outcome, &before.prior) {
-        keep_answer(db, slot, outcome, now).await?;
-    }
-    if change.is_silent() {
-        return Ok(Written { change: Some(Box::new(change)), publication: None });
-    }
-    let version = before.channel.version + 1;
-    write(db, &before, &change, version).await?;
-    let commit =
-        Commit { channel_id: scope.channel.clone(), version, events: std::mem::take(&mut change.events) };
-    Ok(Written { change: Some(Box::new(change)), publication: Some(Publication::Commit(commit)) })
-}
-
-async fn write(
-    db: &impl ConnectionTrait,
-    before: &ChannelAggregate,
-    change: &Change,
-    version: u64,
-) -> Result<(), DatabaseError> {
-    let mut channel = change.channel.clone().unwrap_or_else(|| before.channel.clone());
-    channel.version = version;
-    let turn = change.turn.as_ref().or(before.turn.as_ref());
-    let row = convert::channel_row(&channel, turn)?;
-    channel::Entity::update(row).exec_without_returning(db).await?;
-
-    write_members(db, before, change).await?;
-    if let Some(message) = &change.new_message {
-        let row = convert::message_row(message)?;
-        message::Entity::insert(row).exec_without_returning(db).await?;
-        files::attach(db, message).await?;
-        if is_findable(message)
-            && let Some(noted) = search::note(db.get_database_backend(), [message.id.as_str()])
-        {
-            db.execute_raw(noted).await?;
-        }
-        if let Some(pending) = &change.pending_wake {
-            wakes::owe(db, &channel.id, message.seq, pending, message.created_at).await?;
-        }
-    }
-    if let Some(message) = &change.updated_message {
-        if let Some(revision) = &change.revision {
-            keep_revision(db, &message.id, revision).await?;
-        }
-        if let Some(at) = message.deleted_at {
-            retention::note_deletion(db, &message.id, at).await?;
-            if let Some(before) = &before.message {
-                files::detach(db, before, at).await?;
-            }
-        }
-        let row = convert::message_row(message)?;
-        message::Entity::update(row).exec_without_returning(db).await?;
-        search::replace(db, message).await?;
-    }
-    Ok(())
-}
-
-async fn write_members(
-    db: &impl ConnectionTrait,
-    before: &ChannelAggregate,
-    change: &Change,
-) -> Result<(), DatabaseError> {
-    let channel = &before.channel.id;
-    for user in &change.removed_members {
-        let key = (channel.as_str().to_owned(), user.as_str().to_owned());
-        member::Entity::delete_by_id(key).exec(db).await?;
-    }
-    for upserted in &change.upserted_members {
-        let mut row = member::ActiveModel {
-            channel_id: Set(channel.as_str().to_owned()),
-            user_id: Set(upserted.user_id.as_str().to_owned()),
-            wake_mapped: Set(upserted.wake_mapped),
-            ..Default::default()
-        };
-        let user = &upserted.user_id;
-        let stayed = before.is_member(user) && !change.removed_members.contains(user);
-        if stayed {
-            member::Entity::update(row).exec_without_returning(db).await?;
-        } else {
-            row.position = Set(query::channels::next_position(db, channel).await?);
-            // Nobody is owed what was before them.
-            row.settled_seq = Set(to_column(before.channel.last_seq.0));
-            member::Entity::insert(row).exec_without_returning(db).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn keep_revision(
-    db: &impl ConnectionTrait,
-    message: &MessageId,
-    revision: &Revision,
-) -> Result<(), DatabaseError> {
-    let number = query::messages::next_revision(db, message).await?;
-    let row = convert::revision_row(message, number, revision, None);
-    revision::Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
-}
-
-async fn keep_answer(
-    db: &impl ConnectionTrait,
-    slot: &IdempotencySlot,
-    outcome: &PostOutcome,
-    now: Timestamp,
-) -> Result<(), DatabaseError> {
-    let row = convert::idempotency_row(slot, outcome, now)?;
-    idempotency_key::Entity::insert(row).exec_without_returning(db).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The writes of one channel (and of one user, where it is about them alone) go through one lane, one
 //! transaction after the other, and lanes go side by side. A transaction locks the channel's row
-//! (`SELECT … FOR UPDATE`) and takes whatever waits in the lane, up to [`MAX_BATCH`] and to a size of texts: a busy
+//! (`batch.rs`) and takes whatever waits in the lane, up to [`MAX_BATCH`] and to a size of texts: a busy
 //! channel needs one connection and a few commits, instead of as many of either as it has writers. What is committed is
 //! published by the lane before its next transaction, so publication is in the order of versions and needs
 //! no other sequencer. A lane is a task of its own: a caller that goes away neither undoes nor hides a commit.
@@ -32,7 +32,8 @@ use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::batch::{apply_all, publish, single};
+use super::batch::{Batch, Decided, publish, single, write_all};
+use super::cache::Cache;
 use super::in_doubt::{Fate, resolve};
 use super::in_flight::{CommitInFlight, InFlight};
 use super::metrics::{Cause, Metrics, Pending};
@@ -97,6 +98,7 @@ struct Inner {
     waiting: Mutex<HashMap<Lane, VecDeque<Job>>>,
     room: Arc<Semaphore>,
     in_flight: InFlight,
+    cache: Cache,
     retries: AtomicU64,
     metrics: Metrics,
 }
@@ -109,6 +111,7 @@ impl Lanes {
             waiting: Mutex::default(),
             room: Arc::new(Semaphore::new(QUEUE as usize)),
             in_flight: InFlight::default(),
+            cache: Cache::default(),
             retries: AtomicU64::new(0),
             metrics: Metrics::new(),
         }))
@@ -296,7 +299,10 @@ impl Inner {
             self.retries.fetch_add(1, Ordering::Relaxed);
             self.metrics.retry(Cause::of(&error));
             tracing::debug!(?error, tries, "a transaction failed and is tried again");
-            sleep(pause(tries)).await;
+            // What was out of date is loaded now.
+            if !matches!(error, DatabaseError::Stale) {
+                sleep(pause(tries)).await;
+            }
             tries += 1;
         }
     }
@@ -306,14 +312,21 @@ impl Inner {
         let began = Instant::now();
         let statements = async {
             let transaction = self.connection.begin().await?;
-            let outcomes = apply_all(&transaction, batch.iter().map(|job| &job.write)).await?;
-            Ok::<_, DatabaseError>((transaction, outcomes))
+            let writes = batch.iter().map(|job| &job.write);
+            let Decided { outcomes, last, channels } =
+                Batch::new(&transaction, &self.cache).run(writes).await?;
+            write_all(&transaction, last).await?;
+            Ok::<_, DatabaseError>((transaction, outcomes, channels))
         };
         let late = || DatabaseError::Timeout("the database did not answer in time");
-        let (transaction, outcomes) = timeout(STATEMENTS, statements).await.map_err(|_| late())??;
+        let (transaction, outcomes, channels) =
+            timeout(STATEMENTS, statements).await.map_err(|_| late())??;
         let in_flight = self.in_flight.begin(batch.first().and_then(|job| job.write.channel()));
         let error = match timeout(COMMIT, transaction.commit()).await {
             Ok(Ok(())) => {
+                for channel in channels {
+                    self.cache.put(channel);
+                }
                 self.metrics.committed(began.elapsed(), outcomes.len());
                 return Ok((outcomes, in_flight));
             }

@@ -3,7 +3,8 @@
 //!
 //! On `SQLite` the [`Writer`] is the only one: it commits many waiting writes with one fsync. On the other databases
 //! every channel has a lane ([`Lanes`]) of transactions that lock the channel's row. What a [`Write`] does inside its
-//! transaction is the same everywhere (`apply.rs`, `batch.rs`).
+//! transaction is the same everywhere: decisions are made on channels in memory (`batch.rs`, `cache.rs`), what they want
+//! written is collected and written together (`rows.rs`), and other writes go one by one (`rest.rs`, `apply.rs`).
 //!
 //! The words of this module:
 //!
@@ -16,16 +17,21 @@
 
 mod apply;
 mod batch;
+mod cache;
 mod files;
 mod in_doubt;
 mod in_flight;
 mod lanes;
 mod metrics;
+mod rest;
 mod retention;
+mod rows;
+mod session;
 mod wakes;
 mod write;
 mod writer;
 
 pub(crate) use lanes::Lanes;
+pub(crate) use session::Session;
 pub(crate) use write::{Answer, Write};
 pub(crate) use writer::Writer;

@@ -1,27 +1,14 @@
 //! Writes about owed wakes (spec/2 section 8): a row for each message that woke somebody, and for each member up to
 //! which message they have received theirs.
 
-use fabric_domain::model::{ChannelId, PendingWake, Seq, Timestamp};
+use fabric_domain::model::Timestamp;
 use fabric_domain::ports::SettledWakes;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::error::DatabaseError;
-use crate::schema::convert::{self, to_column};
+use crate::schema::convert::to_column;
 use crate::schema::entity::{member, owed_wake};
-
-/// Inserts to whom a message's wake is owed.
-pub(crate) async fn owe(
-    db: &impl ConnectionTrait,
-    channel: &ChannelId,
-    seq: Seq,
-    pending: &PendingWake,
-    now: Timestamp,
-) -> Result<(), DatabaseError> {
-    let row = convert::owed_wake_row(channel, seq, pending, now)?;
-    owed_wake::Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
-}
 
 /// Moves forward up to which message members have received their wakes.
 pub(crate) async fn settle(db: &impl ConnectionTrait, settled: &[SettledWakes]) -> Result<(), DatabaseError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fabric_domain::decisions::{Change, Commit, NewChannel};
-use fabric_domain::model::{ChannelId, File, Presence, Quota, Seq, Timestamp, UserId};
+use fabric_domain::model::{ChannelId, File, IdempotencySlot, Presence, Quota, Seq, Timestamp, UserId};
 use fabric_domain::ports::{Decide, Scope, SettledWakes, UpdateError};
 
 use crate::query::retention::Text;
@@ -42,6 +42,14 @@ impl Write {
         match self {
             Self::Create(new) => Some(&new.channel.id),
             Self::Update { scope, .. } => Some(&scope.channel),
+            _ => None,
+        }
+    }
+
+    /// The idempotency key of its request.
+    pub(crate) fn slot(&self) -> Option<&IdempotencySlot> {
+        match self {
+            Self::Update { scope, .. } => scope.idempotency.as_ref(),
             _ => None,
         }
     }

@@ -1,22 +1,30 @@
-//! The writer of `SQLite`: one task that commits many waiting writes with one fsync.
+//! The writer of `SQLite`: one task at a time, which commits many waiting writes with one fsync.
 //!
 //! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`] writes and a size of texts (`batch.rs`).
 //! Every write is published and answered after the commit, so acknowledged means durable; and since there is one
 //! writer, publication is in the order of commits. When a statement or the commit fails, the batch is rolled back and
 //! each of its writes is tried once more alone: a failing one does not fail its neighbours.
+//!
+//! The task is there while something waits. Whoever finds none begins it, where they are: on the thread of a server's
+//! worker, so that neither the write nor its answer has to wake another one. It is a task of its own: a caller that
+//! goes away neither undoes nor hides a commit.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use fabric_domain::ports::{Publisher, StoreError, UpdateError};
 use futures_util::FutureExt as _;
-use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
-use tokio::sync::{mpsc, oneshot};
+use parking_lot::Mutex;
+use sea_orm::DbErr;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::batch::{apply_all, publish, single};
+use super::batch::{Batch, publish, single};
+use super::cache::Cache;
 use super::metrics::{Cause, Metrics, Pending};
-use super::write::{Answer, Outcome, Write, Written};
+use super::session::Session;
+use super::write::{Answer, Outcome, Write};
 use crate::error::DatabaseError;
 
 /// Writes that may wait for the writer; further ones wait for room.
@@ -27,24 +35,41 @@ const MAX_BATCH: usize = 128;
 struct Job {
     write: Write,
     answer: oneshot::Sender<Answer>,
+    _room: OwnedSemaphorePermit,
     _pending: Pending,
 }
 
-/// The way to the writing task, which ends when the last of these is dropped.
+/// The way to the writing task.
 #[derive(Clone)]
-pub(crate) struct Writer {
-    jobs: mpsc::Sender<Job>,
-    connection: DatabaseConnection,
-    metrics: Arc<Metrics>,
+pub(crate) struct Writer(Arc<Inner>);
+
+struct Inner {
+    session: Session,
+    cache: Cache,
+    publisher: Arc<dyn Publisher>,
+    metrics: Metrics,
+    room: Arc<Semaphore>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// Whether there is a task, which looks here before it ends.
+    is_attended: bool,
 }
 
 impl Writer {
-    /// Starts the task on a connection of its own.
-    pub(crate) fn start(connection: DatabaseConnection, publisher: Arc<dyn Publisher>) -> Self {
-        let (jobs, waiting) = mpsc::channel(QUEUE);
-        let metrics = Arc::new(Metrics::new());
-        tokio::spawn(run(connection.clone(), publisher, Arc::clone(&metrics), waiting));
-        Self { jobs, connection, metrics }
+    /// A writer on this session.
+    pub(crate) fn new(session: Session, publisher: Arc<dyn Publisher>) -> Self {
+        Self(Arc::new(Inner {
+            session,
+            cache: Cache::default(),
+            publisher,
+            metrics: Metrics::new(),
+            room: Arc::new(Semaphore::new(QUEUE)),
+            waiting: Mutex::default(),
+        }))
     }
 
     /// Returns once everything that waits is committed and published.
@@ -55,39 +80,81 @@ impl Writer {
 
     /// Closes the connection, after the transaction that is under way.
     pub(crate) async fn close(&self) -> Result<(), DbErr> {
-        self.connection.close_by_ref().await
+        self.0.session.close().await
     }
 
-    /// How many writes wait for the next transaction.
+    /// How many writes wait or are under way.
     pub(crate) fn waiting(&self) -> usize {
-        self.jobs.max_capacity() - self.jobs.capacity()
+        QUEUE.saturating_sub(self.0.room.available_permits())
     }
 
     /// Hands over a write and waits for its commit. A caller that goes away meanwhile does not undo it.
     pub(crate) async fn submit(&self, write: Write) -> Answer {
         let gone = || UpdateError::Store(StoreError::Unavailable("the writer has stopped".to_owned()));
+        let room = Arc::clone(&self.0.room).acquire_owned().await.map_err(|_| gone())?;
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { write, answer, _pending: self.metrics.pending() }).await.map_err(|_| gone())?;
+        self.0.enqueue(Job { write, answer, _room: room, _pending: self.0.metrics.pending() });
         answered.await.map_err(|_| gone())?
     }
 }
 
-async fn run(
-    connection: DatabaseConnection,
-    publisher: Arc<dyn Publisher>,
-    metrics: Arc<Metrics>,
-    mut waiting: mpsc::Receiver<Job>,
-) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    // What a transaction did not take comes first.
-    while !batch.is_empty() || waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        match commit(&connection, &batch, &metrics).await {
+impl Inner {
+    fn enqueue(self: &Arc<Self>, job: Job) {
+        let mut waiting = self.waiting.lock();
+        waiting.jobs.push_back(job);
+        if !std::mem::replace(&mut waiting.is_attended, true) {
+            drop(waiting);
+            tokio::spawn(Task { inner: Arc::clone(self), attends: true }.run());
+        }
+    }
+
+    /// Moves what waits into the batch. `false` when that is nothing, and nobody attends to what comes.
+    fn take(&self, batch: &mut Vec<Job>) -> bool {
+        let mut waiting = self.waiting.lock();
+        let room = MAX_BATCH.saturating_sub(batch.len()).min(waiting.jobs.len());
+        batch.extend(waiting.jobs.drain(..room));
+        waiting.is_attended = !batch.is_empty();
+        waiting.is_attended
+    }
+}
+
+/// The writing task.
+struct Task {
+    inner: Arc<Inner>,
+    /// Until it has left what comes to the next one.
+    attends: bool,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.attends {
+            // It was ended from outside, with its runtime. What waits is answered by this.
+            let waiting = std::mem::take(&mut *self.inner.waiting.lock());
+            drop(waiting);
+        }
+    }
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut batch = Vec::new();
+        // What a transaction did not take comes first.
+        while self.inner.take(&mut batch) {
+            self.inner.work_on(&mut batch).await;
+        }
+        self.attends = false;
+    }
+}
+
+impl Inner {
+    async fn work_on(&self, batch: &mut Vec<Job>) {
+        match self.commit(batch).await {
             Ok(outcomes) => {
                 let committed = Instant::now();
                 for (job, outcome) in batch.drain(..outcomes.len()).zip(outcomes) {
-                    finish(job, outcome, publisher.as_ref()).await;
+                    self.finish(job, outcome).await;
                 }
-                metrics.publish.record(committed.elapsed());
+                self.metrics.publish.record(committed.elapsed());
             }
             Err(error) => {
                 tracing::warn!(
@@ -96,51 +163,43 @@ async fn run(
                     "committing a batch failed; trying its writes one by one"
                 );
                 for job in batch.drain(..) {
-                    metrics.retry(Cause::of(&error));
-                    let alone = commit(&connection, std::slice::from_ref(&job), &metrics).await;
+                    self.metrics.retry(Cause::of(&error));
+                    let alone = self.commit(std::slice::from_ref(&job)).await;
                     if let Err(error) = &alone {
-                        metrics.fail(Cause::of(error), 1);
+                        self.metrics.fail(Cause::of(error), 1);
                     }
-                    finish(job, single(alone), publisher.as_ref()).await;
+                    self.finish(job, single(alone)).await;
                 }
             }
         }
     }
-}
 
-async fn finish(job: Job, outcome: Outcome, publisher: &dyn Publisher) {
-    // The caller may be gone.
-    let _ = job.answer.send(publish(outcome, publisher).await);
-}
-
-/// One transaction. Refusals are outcomes like others, since a refused write wrote nothing; a failure of the
-/// database fails them all, and so does a decision that panics: without this task nobody could write any more.
-async fn commit(
-    connection: &DatabaseConnection,
-    batch: &[Job],
-    metrics: &Metrics,
-) -> Result<Vec<Outcome>, DatabaseError> {
-    let committed = AssertUnwindSafe(transaction(connection, batch, metrics)).catch_unwind().await;
-    committed.unwrap_or_else(|_| Err(DatabaseError::Inconsistent("a decision has panicked".to_owned())))
-}
-
-async fn transaction(
-    connection: &DatabaseConnection,
-    batch: &[Job],
-    metrics: &Metrics,
-) -> Result<Vec<Outcome>, DatabaseError> {
-    if batch.iter().all(|job| matches!(job.write, Write::Fence(_))) {
-        // Nothing to commit, so the database need not be asked.
-        return Ok(batch.iter().map(|_| Ok(Written::default())).collect());
+    async fn finish(&self, job: Job, outcome: Outcome) {
+        // The caller may be gone.
+        let _ = job.answer.send(publish(outcome, self.publisher.as_ref()).await);
     }
-    let began = Instant::now();
-    // The lock comes first: a transaction that has read and then wants to write would fail at once should
-    // another process (a second server by mistake, a tool) have written in between.
-    let immediate = Some(SqliteTransactionMode::Immediate);
-    let options = TransactionOptions { sqlite_transaction_mode: immediate, ..TransactionOptions::default() };
-    let transaction = connection.begin_with_options(options).await?;
-    let outcomes = apply_all(&transaction, batch.iter().map(|job| &job.write)).await?;
-    transaction.commit().await?;
-    metrics.committed(began.elapsed(), outcomes.len());
-    Ok(outcomes)
+
+    /// One transaction. Refusals are outcomes like others, since a refused write wrote nothing; a failure of the
+    /// database fails them all, and so does a decision that panics: without this task nobody could write any more.
+    async fn commit(&self, batch: &[Job]) -> Result<Vec<Outcome>, DatabaseError> {
+        let committed = AssertUnwindSafe(self.transaction(batch)).catch_unwind().await;
+        let committed = committed
+            .unwrap_or_else(|_| Err(DatabaseError::Inconsistent("a decision has panicked".to_owned())));
+        if committed.is_err() {
+            self.session.roll_back().await;
+        }
+        committed
+    }
+
+    async fn transaction(&self, batch: &[Job]) -> Result<Vec<Outcome>, DatabaseError> {
+        let began = Instant::now();
+        let writes = batch.iter().map(|job| &job.write);
+        let decided = Batch::new(&self.session, &self.cache).run(writes).await?;
+        self.session.commit(decided.last).await?;
+        for channel in decided.channels {
+            self.cache.put(channel);
+        }
+        self.metrics.committed(began.elapsed(), decided.outcomes.len());
+        Ok(decided.outcomes)
+    }
 }

@@ -84,15 +84,53 @@ async fn prior_answer(
     db: &impl ConnectionTrait,
     slot: &IdempotencySlot,
 ) -> Result<Option<PriorAnswer>, DatabaseError> {
-    let key = (slot.caller.as_str().to_owned(), slot.route.clone(), slot.key.clone());
-    let row = idempotency_key::Entity::find_by_id(key).one(db).await?;
-    row.map(|row| {
-        Ok(PriorAnswer {
-            outcome: from_json("idempotent answer", &row.outcome)?,
-            fingerprint: row.fingerprint,
-        })
-    })
-    .transpose()
+    Ok(prior_answers(db, &[slot]).await?.remove(&Key::of(slot)))
+}
+
+/// By what an idempotency key is found: caller, route and key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key(String, String, String);
+
+impl Key {
+    pub(crate) fn of(slot: &IdempotencySlot) -> Self {
+        Self(slot.caller.as_str().to_owned(), slot.route.clone(), slot.key.clone())
+    }
+}
+
+/// The answers that were given to these keys, where there are any.
+pub(crate) async fn prior_answers(
+    db: &impl ConnectionTrait,
+    slots: &[&IdempotencySlot],
+) -> Result<HashMap<Key, PriorAnswer>, DatabaseError> {
+    let any = slots.iter().fold(Condition::any(), |any, slot| {
+        let this = Condition::all()
+            .add(idempotency_key::Column::Caller.eq(slot.caller.as_str()))
+            .add(idempotency_key::Column::Route.eq(slot.route.as_str()))
+            .add(idempotency_key::Column::Key.eq(slot.key.as_str()));
+        any.add(this)
+    });
+    let rows = idempotency_key::Entity::find().filter(any).all(db).await?;
+    let answers = rows.into_iter().map(|row| {
+        let outcome = from_json("idempotent answer", &row.outcome)?;
+        let key = Key(row.caller, row.route, row.key);
+        Ok((key, PriorAnswer { outcome, fingerprint: row.fingerprint }))
+    });
+    answers.collect()
+}
+
+/// The version of a channel, whose row is locked until the transaction ends.
+pub(crate) async fn locked_version(
+    db: &impl ConnectionTrait,
+    id: &ChannelId,
+) -> Result<Option<u64>, DatabaseError> {
+    let version: Option<i64> = channel::Entity::find_by_id(id.as_str())
+        .select_only()
+        .column(channel::Column::Version)
+        .lock_exclusive()
+        .into_tuple()
+        .one(db)
+        .await?;
+    version.map(|version| convert::from_column("version", version)).transpose()
 }
 
 #[derive(Debug, FromQueryResult)]
@@ -232,16 +270,4 @@ pub(crate) async fn due_turns(
         .all(db)
         .await?;
     Ok(ids.into_iter().map(ChannelId::from).collect())
-}
-
-/// The next free position among a channel's members.
-pub(crate) async fn next_position(db: &impl ConnectionTrait, id: &ChannelId) -> Result<i64, DatabaseError> {
-    let last: Option<Option<i64>> = member::Entity::find()
-        .select_only()
-        .column_as(member::Column::Position.max(), "last")
-        .filter(member::Column::ChannelId.eq(id.as_str()))
-        .into_tuple()
-        .one(db)
-        .await?;
-    Ok(last.flatten().map_or(0, |last| last + 1))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fabric_domain::ports::StoreError;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{self, Connection, Executor};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Executor};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use tokio::time::sleep;
 
@@ -150,21 +150,34 @@ fn sqlite(options: &mut ConnectOptions, purpose: Purpose) {
     options.map_sqlx_sqlite_pool_opts(|pool| {
         pool.after_release(|connection, _| Box::pin(is_healthy(connection)))
     });
+    // It is a thread of this process: there is nothing to test it for.
+    options
+        .min_connections(1)
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_opts(move |options| sqlite_options(options, purpose));
+}
+
+fn sqlite_options(options: SqliteConnectOptions, purpose: Purpose) -> SqliteConnectOptions {
     // Rows are not inserted in the order of their indexes, so most pages of an index are in use: 128 MiB.
     let cache = if purpose == Purpose::Loading { "-131072" } else { "-2000" };
-    options.min_connections(1).map_sqlx_sqlite_opts(move |options| {
-        options
-            // In case the file was removed since it was created above.
-            .create_if_missing(purpose != Purpose::Copying)
-            .pragma("cache_size", cache)
-            .journal_mode(SqliteJournalMode::Wal)
-            // Acknowledged means durable: the log is synced at every commit.
-            .synchronous(SqliteSynchronous::Full)
-            // What is erased is overwritten in the file, too.
-            .pragma("secure_delete", "ON")
-            .busy_timeout(Duration::from_secs(5))
-            .statement_cache_capacity(256)
-    });
+    options
+        // In case the file was removed since it was created above.
+        .create_if_missing(purpose != Purpose::Copying)
+        .pragma("cache_size", cache)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Acknowledged means durable: the log is synced at every commit.
+        .synchronous(SqliteSynchronous::Full)
+        // What is erased is overwritten in the file, too.
+        .pragma("secure_delete", "ON")
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(256)
+}
+
+/// How the one writing connection of a `SQLite` database is opened, the file being there already.
+pub(crate) fn sqlite_writer(url: &str) -> Result<SqliteConnectOptions, StoreError> {
+    let options = SqliteConnectOptions::from_str(url);
+    let options = options.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(sqlite_options(options, Purpose::Writing).disable_statement_logging())
 }
 
 /// How long a transaction may be idle, in seconds, before the server ends it: a connection that was lost without a

@@ -44,7 +44,11 @@ const NAMED_CHANNELS: u64 = 256;
 
 /// The index of this database.
 fn full_text(db: &impl ConnectionTrait) -> &'static dyn FullText {
-    match db.get_database_backend() {
+    index_of(db.get_database_backend())
+}
+
+fn index_of(backend: DbBackend) -> &'static dyn FullText {
+    match backend {
         DbBackend::Sqlite => &SqliteFts,
         DbBackend::Postgres => &PostgresText,
         _ => &InnodbText,

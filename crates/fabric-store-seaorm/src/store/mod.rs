@@ -20,10 +20,10 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use self::indexing::{Indexer, IndexerTask, Tail, Watched};
-use crate::commit::{Answer, Lanes, Write, Writer};
+use crate::commit::{Answer, Lanes, Session, Write, Writer};
 use crate::error::DatabaseError;
 use crate::query::{self, Lock, channels, messages, presence, retention, wakes};
-use crate::schema::connect::{Kind, Purpose, open};
+use crate::schema::connect::{Kind, Purpose, open, sqlite_writer};
 use crate::schema::entity::{idempotency_key, owed_wake};
 use crate::schema::migrate::{self, SchemaError};
 use crate::search;
@@ -105,21 +105,23 @@ impl SqlStore {
     ) -> Result<Self, SchemaError> {
         migrate::prepare(url, sync).await?;
         let kind = Kind::of(url)?;
-        let side_by_side = if kind == Kind::Sqlite { 1 } else { WRITERS };
-        let mut writes = open(url, Purpose::Writing, side_by_side).await?;
+        // Opened first: it sets up the file.
         let mut reads = open(url, Purpose::Reading, READERS).await?;
         migrate::refuse_incomplete(&reads).await?;
-        if let Some(observer) = observer {
-            for connection in [&mut writes, &mut reads] {
-                let observer = Arc::clone(&observer);
-                connection.set_metric_callback(move |info| observer(info));
-            }
-        }
+        observe(&mut reads, observer.as_ref());
         let tail = Tail::new();
         let publisher = Arc::new(Watched { publisher, tail: Arc::clone(&tail) });
         let writes = match kind {
-            Kind::Sqlite => Writes::One(Writer::start(writes, publisher)),
-            Kind::MySql | Kind::Postgres => Writes::Lanes(Lanes::new(writes, publisher)),
+            Kind::Sqlite => {
+                let session = Session::open(sqlite_writer(url)?, observer).await;
+                let session = session.map_err(|error| StoreError::from(DatabaseError::from(error)))?;
+                Writes::One(Writer::new(session, publisher))
+            }
+            Kind::MySql | Kind::Postgres => {
+                let mut writes = open(url, Purpose::Writing, WRITERS).await?;
+                observe(&mut writes, observer.as_ref());
+                Writes::Lanes(Lanes::new(writes, publisher))
+            }
         };
         let indexer = Indexer { reads: reads.clone(), writes: writes.clone(), tail };
         let indexing = (!index_by_hand).then(|| Arc::new(indexer.clone().start()));
@@ -220,6 +222,12 @@ impl Writes {
             Self::One(writer) => writer.waiting(),
             Self::Lanes(lanes) => lanes.waiting(),
         }
+    }
+}
+
+fn observe(connection: &mut DatabaseConnection, observer: Option<&Observer>) {
+    if let Some(observer) = observer.cloned() {
+        connection.set_metric_callback(move |info| observer(info));
     }
 }
 

@@ -3,6 +3,7 @@
 #[macro_use]
 mod databases;
 mod archive;
+mod batches;
 mod connections;
 mod contract;
 mod damaged;
