@@ -1,11 +1,11 @@
-//! `fabric-bench`: stress and load on this machine.
+//! `fabric-bench`: stress and measurements on this machine.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use fabric_bench::stress::{self, Profile, SCENARIOS, Scenario};
-use fabric_bench::{Outcome, load, process, rng, size};
+use fabric_bench::{Outcome, judge, process, rng, size};
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -18,13 +18,13 @@ struct Cli {
 enum Command {
     /// Scenarios that check themselves
     Stress(Stress),
-    /// Measurements, as a table to be compared within one run on one machine
-    Load(load::Options),
     /// How answers slow down as a guild grows, as tables; and how long a guild takes to move
     Size(size::Options),
-    /// Holds idle sockets until standard input ends; `load` starts it
+    /// Servers of ours and of others, measured in turn from outside
+    Judge(judge::Options),
+    /// The bare write loop; `judge` starts it
     #[command(hide = true)]
-    Idle(load::Idle),
+    Bare(judge::Bare),
 }
 
 #[derive(Debug, Args)]
@@ -53,9 +53,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Stress(options) => run_stress(&options),
-        Command::Load(options) => load::run(&options, &program()),
         Command::Size(options) => size::run(&options),
-        Command::Idle(options) => load::hold(&options),
+        Command::Judge(options) => judge::run(&options, &program()),
+        Command::Bare(options) => judge::serve_bare(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

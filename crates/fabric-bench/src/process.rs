@@ -1,9 +1,6 @@
-//! What the operating system says of this process. Only Linux tells; elsewhere the answers are `None`.
+//! What the operating system says of processes. Only Linux tells; elsewhere the answers are `None`.
 
 use std::time::Duration;
-
-/// Threads whose name begins so run clients; all others are the server's.
-pub const CLIENT_THREADS: &str = "client";
 
 /// Length of one tick of `/proc/…/stat`: Linux counts 100 a second for programs, whatever the kernel's own.
 const TICK: Duration = Duration::from_millis(10);
@@ -21,34 +18,18 @@ pub fn resident_of(process: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// CPU time of the server's threads, so far. Threads that have ended are not counted.
-pub fn server_cpu() -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    for task in std::fs::read_dir("/proc/self/task").ok()? {
-        let folder = task.ok()?.path();
-        // A thread that ends in the meantime is none any more.
-        let Ok(stat) = std::fs::read_to_string(folder.join("stat")) else { continue };
-        let Some((name, ticks)) = name_and_ticks(&stat) else { continue };
-        if !name.starts_with(CLIENT_THREADS) {
-            total += TICK * ticks;
-        }
-    }
-    Some(total)
-}
-
-/// CPU time of the calling thread, so far.
-pub fn thread_cpu() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
-    name_and_ticks(&stat).map(|(_, ticks)| TICK * ticks)
+/// CPU time of another process so far, of all its threads, also those that have ended.
+pub fn cpu_of(process: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    ticks(&stat).map(|ticks| TICK * ticks)
 }
 
 /// `pid (name) state …`: the name may hold anything, so what follows is counted from the last parenthesis.
-fn name_and_ticks(stat: &str) -> Option<(&str, u32)> {
-    let (_, rest) = stat.split_once('(')?;
-    let (name, rest) = rest.rsplit_once(')')?;
+fn ticks(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
     let (user, system): (u32, u32) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some((name, user + system))
+    Some(user + system)
 }
 
 /// How many files this process may have open; sockets count as files.
@@ -63,16 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_may_have_any_name() {
+    fn a_program_may_have_any_name() {
         let stat = "17 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0";
-        assert_eq!(name_and_ticks(stat), Some(("a) b (c", 300)));
+        assert_eq!(ticks(stat), Some(300));
     }
 
     #[test]
     fn linux_tells_memory_and_time() {
         if cfg!(target_os = "linux") {
             assert!(resident().is_some_and(|bytes| bytes > 100_000));
-            assert!(server_cpu().is_some() && thread_cpu().is_some() && open_files_limit().is_some());
+            assert!(cpu_of(std::process::id()).is_some() && open_files_limit().is_some());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A guild in this process: the real server, on a store and a Center that a scenario can move.
+//! A guild in this process: the real server, on a store in memory and a Center that a scenario can move.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,10 +16,9 @@ use fabric_domain::model::{
     Author, Caller, ChannelId, ChannelType, GuildId, GuildMember, PostOutcome, SettingsPatch, Timestamp,
     UserId, UserKind,
 };
-use fabric_domain::ports::{CenterError, Clock, Identity, IdentityCenter, Store};
+use fabric_domain::ports::{CenterError, Clock, Identity, IdentityCenter};
 use fabric_domain::services::{Guild, Ports};
 use fabric_realtime::{Gateway, Hub};
-use fabric_store_seaorm::SqlStore;
 use fabric_testkit::{MemoryBytes, MemoryStore, StubCenter, TestClock, TestIds};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
@@ -80,15 +79,6 @@ impl IdentityCenter for Tokens {
     }
 }
 
-/// What a world remembers its messages in.
-#[derive(Debug, Clone, Copy)]
-pub enum Backing<'a> {
-    /// The memory of this process.
-    Memory,
-    /// `SQLite`, at this path.
-    Sqlite(&'a std::path::Path),
-}
-
 /// A running guild with a runtime of its own, so that the server's threads can be told from the clients'.
 #[derive(Debug)]
 pub struct World {
@@ -106,7 +96,7 @@ pub struct World {
 
 impl World {
     /// Starts a guild. Not to be called from within another runtime.
-    pub fn start(config: SocketConfig, backing: Backing<'_>) -> Outcome<Self> {
+    pub fn start(config: SocketConfig) -> Outcome<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("server")
@@ -118,16 +108,8 @@ impl World {
             Arc::new(Tokens { users: StubCenter::new(), clock: Arc::clone(&clock), ends: Mutex::default() });
         let (server, address, hub, sockets, guild) = runtime.block_on(async {
             let hub = Hub::start();
-            let store: Arc<dyn Store> = match backing {
-                Backing::Memory => Arc::new(MemoryStore::new(Arc::clone(&hub) as _)),
-                Backing::Sqlite(path) => {
-                    let url = format!("sqlite://{}", path.display());
-                    let opening = SqlStore::open(&url, true, Arc::clone(&clock) as _, Arc::clone(&hub) as _);
-                    Arc::new(opening.await.map_err(|error| format!("no database: {error}"))?)
-                }
-            };
             let ports = Ports {
-                store,
+                store: Arc::new(MemoryStore::new(Arc::clone(&hub) as _)),
                 files: Arc::new(MemoryBytes::new(Arc::clone(&clock) as _)),
                 center: Arc::clone(&center) as _,
                 connected: Arc::clone(&hub) as _,

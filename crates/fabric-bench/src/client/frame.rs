@@ -1,5 +1,7 @@
 //! Websocket frames (RFC 6455 section 5.2), as far as a client of our own server needs them.
 
+use std::ops::Range;
+
 use crate::Outcome;
 
 /// A frame of the server.
@@ -16,6 +18,25 @@ pub enum Frame {
         /// Why.
         reason: String,
     },
+}
+
+/// The frame that these bytes begin with, if all of it is there: its first byte, and where its payload is.
+pub(crate) fn whole(bytes: &[u8]) -> Outcome<Option<(u8, Range<usize>)>> {
+    let [first, second, ..] = *bytes else { return Ok(None) };
+    if first & 0x80 == 0 || second & 0x80 != 0 {
+        return Err(format!("the server sent a frame that begins {first:#x} {second:#x}"));
+    }
+    let (head, length) = match second {
+        126 if bytes.len() >= 4 => (4, usize::from(u16::from_be_bytes([bytes[2], bytes[3]]))),
+        127 if bytes.len() >= 10 => {
+            let mut length = [0; 8];
+            length.copy_from_slice(&bytes[2..10]);
+            (10, usize::try_from(u64::from_be_bytes(length)).map_err(|error| error.to_string())?)
+        }
+        126 | 127 => return Ok(None),
+        short => (2, usize::from(short)),
+    };
+    Ok((bytes.len() - head >= length).then_some((first, head..head + length)))
 }
 
 /// Bytes that arrived and are not read yet. The server neither masks nor splits its messages.
@@ -40,25 +61,8 @@ impl Inbox {
 
     /// The next whole frame, if it is there: its first byte and its payload.
     pub fn raw(&mut self) -> Outcome<Option<(u8, &[u8])>> {
-        let rest = &self.bytes[self.at..];
-        let [first, second, ..] = *rest else { return Ok(None) };
-        if first & 0x80 == 0 || second & 0x80 != 0 {
-            return Err(format!("the server sent a frame that begins {first:#x} {second:#x}"));
-        }
-        let (head, length) = match second {
-            126 if rest.len() >= 4 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
-            127 if rest.len() >= 10 => {
-                let mut length = [0; 8];
-                length.copy_from_slice(&rest[2..10]);
-                (10, usize::try_from(u64::from_be_bytes(length)).map_err(|error| error.to_string())?)
-            }
-            126 | 127 => return Ok(None),
-            short => (2, usize::from(short)),
-        };
-        if rest.len() - head < length {
-            return Ok(None);
-        }
-        let payload = self.at + head..self.at + head + length;
+        let Some((first, payload)) = whole(&self.bytes[self.at..])? else { return Ok(None) };
+        let payload = self.at + payload.start..self.at + payload.end;
         self.at = payload.end;
         Ok(Some((first, &self.bytes[payload])))
     }

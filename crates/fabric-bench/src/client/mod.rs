@@ -1,6 +1,6 @@
 //! Clients of a guild.
 
-mod frame;
+pub(crate) mod frame;
 mod journal;
 mod peer;
 mod wire;

@@ -15,8 +15,7 @@ use clap::{Args, ValueEnum};
 use fabric_testkit::servers;
 use tokio::runtime::Runtime;
 
-use crate::load::{millis, times, whole};
-use crate::{Outcome, say};
+use crate::{Outcome, millis, say, times, whole};
 
 /// A kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

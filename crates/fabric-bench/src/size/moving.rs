@@ -10,8 +10,7 @@ use fabric_store_seaorm::bulk::{SqlBulkReader, SqlBulkWriter};
 use fabric_testkit::{MemoryBytes, TestClock};
 
 use super::{Kind, making, rate, whole_of};
-use crate::load::whole;
-use crate::{Outcome, ensure, say};
+use crate::{Outcome, ensure, say, whole};
 
 /// Loads a guild into `SQLite`, exports it, imports it into each database and exports that again.
 pub(super) async fn measure(folder: &Path, messages: u64, databases: &[Kind]) -> Outcome {

@@ -21,7 +21,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::logs::Logs;
 use crate::rng::Rng;
-use crate::world::{Backing, World, node_limits};
+use crate::world::{World, node_limits};
 use crate::{Outcome, ensure, process, say};
 
 pub use growth::steady;
@@ -207,11 +207,11 @@ fn perform(scenario: &Scenario, profile: Profile, seed: u64) -> Outcome<Counts> 
     }
     let logs = Logs::of_process();
     logs.take();
-    let world = World::start((scenario.limits)(), Backing::Memory)?;
+    let world = World::start((scenario.limits)())?;
     let mut stage = Stage { world, rng: Rng::new(seed), logs, profile };
     let clients = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .thread_name(process::CLIENT_THREADS)
+        .thread_name("client")
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;

@@ -16,8 +16,17 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
-    /// Starts one.
+    /// Starts one that need not survive a power cut.
     pub fn start() -> Self {
+        Self::with("--innodb-flush-log-at-trx-commit=2")
+    }
+
+    /// Starts one that keeps what it commits, as an operator would have it.
+    pub fn durable() -> Self {
+        Self::with("--innodb-flush-log-at-trx-commit=1")
+    }
+
+    fn with(durability: &str) -> Self {
         let folder = folder("mariadb");
         let (data, init) = (folder.join("data"), folder.join("init.sql"));
         let data_dir = format!("--datadir={}", text(&data));
@@ -46,8 +55,7 @@ impl MariaDb {
             "--skip-name-resolve",
             "--max-connections=500",
             "--max-allowed-packet=64M",
-            // It never has to survive a power cut.
-            "--innodb-flush-log-at-trx-commit=2",
+            durability,
         ]);
         if is_root() {
             server.arg("--user=root");

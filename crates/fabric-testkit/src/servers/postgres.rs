@@ -17,8 +17,17 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts one.
+    /// Starts one that need not survive a power cut.
     pub fn start() -> Self {
+        Self::with(&["fsync=off", "full_page_writes=off"])
+    }
+
+    /// Starts one that keeps what it commits, as an operator would have it.
+    pub fn durable() -> Self {
+        Self::with(&["fsync=on", "synchronous_commit=on"])
+    }
+
+    fn with(durability: &[&str]) -> Self {
         let folder = folder("postgres");
         let user = Unprivileged::find();
         user.own(&folder);
@@ -33,8 +42,7 @@ impl Postgres {
         let mut server = user.command(&find("postgres", PACKAGE));
         server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k", text(&folder)]);
         server.args(["-h", "127.0.0.1"]);
-        // It never has to survive a power cut.
-        for setting in ["max_connections=500", "fsync=off", "full_page_writes=off"] {
+        for setting in ["max_connections=500"].iter().chain(durability) {
             server.args(["-c", setting]);
         }
         // Its "immediate" way to end, in which it takes its own processes and its shared memory with it.
