@@ -67,6 +67,15 @@ pub(super) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
+/// CPU time of this process so far, in seconds.
+pub(super) fn own_cpu() -> Outcome<f64> {
+    cpu(std::process::id())
+}
+
+fn cpu(process: u32) -> Outcome<f64> {
+    process::cpu_of(process).map(|time| time.as_secs_f64()).ok_or_else(|| "no CPU time".to_owned())
+}
+
 /// A program to be run on a core; it ends with this process, however that ends.
 pub(super) fn command(core: usize, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
@@ -111,9 +120,7 @@ impl Program {
 
     /// CPU time so far, of all its threads, in seconds.
     pub(super) fn cpu(&self) -> Outcome<f64> {
-        process::cpu_of(self.child.id())
-            .map(|time| time.as_secs_f64())
-            .ok_or_else(|| "no CPU time".to_owned())
+        cpu(self.child.id())
     }
 
     /// Resident memory in bytes.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Notes, Times, content_length, number, quantities as of, seats, tokens};
 use crate::Outcome;
 use crate::judge::generator::{Generator, Load};
-use crate::judge::program::pause;
+use crate::judge::program::{own_cpu, pause};
 use crate::judge::targets::{MOST_USERS, Running};
 
 /// Deliveries per second at which receipts are timed.
@@ -40,13 +40,14 @@ pub(in crate::judge) fn fan_out(
     for (in_flight, rate, cpu) in [(1, of::ONE, of::ONE_CPU), (POSTERS, of::EIGHT, of::EIGHT_CPU)] {
         let load = Load::InFlight(in_flight);
         generator.play(load, times.warm)?;
-        let before = running.program.cpu()?;
+        let before = (running.program.cpu()?, own_cpu()?);
         let count = generator.play(load, times.counted)?;
-        let spent = running.program.cpu()? - before;
+        let (spent, own) = (running.program.cpu()? - before.0, own_cpu()? - before.1);
         let deliveries = number(count.deliveries.max(1));
         notes.put(rate, deliveries / count.seconds);
         notes.put(cpu, spent * 1e6 / deliveries);
         if in_flight == POSTERS {
+            notes.put(of::GENERATOR, own * 1e6 / deliveries);
             notes.put(of::FRAME, number(count.bytes) / deliveries);
         }
     }

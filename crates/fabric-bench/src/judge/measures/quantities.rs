@@ -13,6 +13,8 @@ pub(in crate::judge) const ONE: Quantity = Quantity::new("deliveries/s, 1 in fli
 pub(in crate::judge) const EIGHT: Quantity = Quantity::new("deliveries/s, 8 in flight", 0);
 pub(in crate::judge) const ONE_CPU: Quantity = Quantity::new("CPU µs a delivery, 1", 2);
 pub(in crate::judge) const EIGHT_CPU: Quantity = Quantity::new("CPU µs a delivery, 8", 2);
+/// CPU time of the generator itself for a delivery: where it is more than the target's, it was what was measured.
+pub(in crate::judge) const GENERATOR: Quantity = Quantity::new("generator's", 2);
 pub(in crate::judge) const MEDIAN: Quantity = Quantity::new("p50 ms", 2);
 pub(in crate::judge) const SLOWEST: Quantity = Quantity::new("p99 ms", 2);
 pub(in crate::judge) const MEMORY: Quantity = Quantity::new("KiB an idle socket", 1);
