@@ -212,17 +212,17 @@ fn files_are_named_once_and_only_where_there_could_be_one() {
 /// Whoever keeps an aggregate carries it forward by this instead of loading it again.
 #[test]
 fn an_aggregate_after_a_change_is_what_the_next_write_would_load() {
-    let mut room = Room::new(ChannelType::Custom);
+    let mut channel = Room::new(ChannelType::Custom);
     let (alice, root) = (user("alice"), user("root"));
-    let version = room.0.channel.version;
-    let added = members::add(room.access(&alice, &root), &[user("eve"), user("eve")], Timestamp(1));
-    room.write(&added.expect("added"));
-    let mapped = members::set_wake_mapping(room.access(&alice, &root), &[user("bob")], Timestamp(2));
-    room.write(&mapped.expect("mapped"));
-    let left = members::leave(room.access(&alice, &root), &moment(3)).expect("left");
+    let version = channel.0.channel.version;
+    let added = members::add(channel.access(&alice, &root), &[user("eve"), user("eve")], Timestamp(1));
+    channel.write(&added.expect("added"));
+    let mapped = members::set_wake_mapping(channel.access(&alice, &root), &[user("bob")], Timestamp(2));
+    channel.write(&mapped.expect("mapped"));
+    let left = members::leave(channel.access(&alice, &root), &moment(3)).expect("left");
     assert!(matches!(left.events.last(), Some(Event::ChannelUpdated { member_count: 2, .. })));
-    room.write(&left);
+    channel.write(&left);
     let bob = Member { wake_mapped: true, ..Member::new(user("bob")) };
-    assert_eq!(room.0.members, [bob, Member::new(user("eve"))].into());
-    assert_eq!(room.0.channel.version, version + 3);
+    assert_eq!(channel.0.members, [bob, Member::new(user("eve"))].into());
+    assert_eq!(channel.0.channel.version, version + 3);
 }

@@ -46,19 +46,20 @@ pub fn pending_wake(
     members: &Members,
 ) -> Option<PendingWake> {
     let is_turn = |reason: WakeReason| channel_type.has_turns() && reason != WakeReason::Targeted;
-    let recipients = match plan.members.wakes() {
+    let recipients = if let Some(reason) = plan.members.wakes() {
         // Nobody but the author is an exception to that.
-        Some(reason) => {
-            members.users().find(|user| *user != author)?;
-            WakeRecipients::Everybody(reason)
+        members.users().find(|user| *user != author)?;
+        WakeRecipients::Everybody(reason)
+    } else {
+        let woken = plan.exceptions.iter().filter_map(|(user, delivery)| {
+            let reason = delivery.wakes().filter(|reason| !is_turn(*reason))?;
+            Some((user.clone(), reason))
+        });
+        let woken: Vec<_> = woken.collect();
+        if woken.is_empty() {
+            return None;
         }
-        None => {
-            let woken = plan.exceptions.iter().filter_map(|(user, delivery)| {
-                let reason = delivery.wakes().filter(|reason| !is_turn(*reason))?;
-                Some((user.clone(), reason))
-            });
-            WakeRecipients::Users(Some(woken.collect()).filter(|woken: &Vec<_>| !woken.is_empty())?)
-        }
+        WakeRecipients::Users(woken)
     };
     Some(PendingWake { hop: plan.hop, author: author.clone(), recipients })
 }
@@ -158,7 +159,6 @@ fn decide(message: &Delivered<'_>, mentioned: &Mentioned<'_>, recipient: &Recipi
     }
 }
 
-#[expect(clippy::match_same_arms, reason = "an arm is a cell of the table")]
 fn by_type(message: &Delivered<'_>, mentioned: &Mentioned<'_>, recipient: &Recipient<'_>) -> Delivery {
     match message.channel_type {
         ChannelType::General if mentioned.nobody() => Delivery::Wake(WakeReason::General),

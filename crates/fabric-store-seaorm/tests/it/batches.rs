@@ -168,7 +168,7 @@ fn act<'a>(guild: &'a TestGuild, id: &'a ChannelId, dice: &mut Dice) -> Act<'a> 
             told(domain.set_wake_mapping(&caller, id, vec![user.into(), other.into()]).await)
         }),
         6 => {
-            let seat = if number % 2 == 0 { Seat::Order } else { Seat::Bypass };
+            let seat = if number.is_multiple_of(2) { Seat::Order } else { Seat::Bypass };
             Box::pin(async move { told(domain.set_seat(&caller, id, &other.into(), seat).await) })
         }
         7 => Box::pin(async move { told(domain.close_channel(&caller, id).await) }),
@@ -182,12 +182,12 @@ fn act<'a>(guild: &'a TestGuild, id: &'a ChannelId, dice: &mut Dice) -> Act<'a> 
         }
         13 => Box::pin(async move { told(domain.delete(&caller, id, &message).await) }),
         14 => {
-            let command = if number % 3 == 0 { Command::ForceProceed } else { Command::NoReply };
+            let command = if number.is_multiple_of(3) { Command::ForceProceed } else { Command::NoReply };
             let asked = CommandRequest::default();
             Box::pin(async move { told(domain.command(&caller, id, command, asked, None).await) })
         }
         15 => {
-            let status = if number % 2 == 0 { PresenceStatus::Busy } else { PresenceStatus::Idle };
+            let status = if number.is_multiple_of(2) { PresenceStatus::Busy } else { PresenceStatus::Idle };
             let user = guild.human(user);
             Box::pin(async move { told(domain.set_presence(&user, &user.user_id, status, None).await) })
         }
@@ -323,22 +323,19 @@ async fn a_write_that_fails_takes_none_of_its_batch_with_it(fresh: Fresh) {
 
 /// From now on the database refuses such rows.
 async fn refuse(connection: &sea_orm::DatabaseConnection, table: &str, condition: &str) {
-    let statements = match connection.get_database_backend() {
-        DbBackend::Sqlite => {
-            let new = condition.replace("row.", "NEW.");
-            ["INSERT", "UPDATE"]
-                .map(|event| {
-                    format!(
-                        "CREATE TRIGGER refused_{event} BEFORE {event} ON {table} WHEN {new} \
-                         BEGIN SELECT RAISE(ABORT, 'refused'); END"
-                    )
-                })
-                .into()
-        }
-        _ => {
-            let condition = condition.replace("row.", "");
-            vec![format!("ALTER TABLE {table} ADD CONSTRAINT refused CHECK (NOT ({condition}))")]
-        }
+    let statements = if connection.get_database_backend() == DbBackend::Sqlite {
+        let new = condition.replace("row.", "NEW.");
+        ["INSERT", "UPDATE"]
+            .map(|event| {
+                format!(
+                    "CREATE TRIGGER refused_{event} BEFORE {event} ON {table} WHEN {new} \
+                     BEGIN SELECT RAISE(ABORT, 'refused'); END"
+                )
+            })
+            .into()
+    } else {
+        let condition = condition.replace("row.", "");
+        vec![format!("ALTER TABLE {table} ADD CONSTRAINT refused CHECK (NOT ({condition}))")]
     };
     for statement in statements {
         connection.execute_unprepared(&statement).await.unwrap();
