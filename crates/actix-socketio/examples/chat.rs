@@ -12,10 +12,10 @@
 use std::time::Duration;
 
 use actix_socketio::{
-    ArgError, Config, ConnectError, DisconnectReason, EmitError, Event, Handler, Handshake, Recovery, Socket,
-    SocketIo,
+    ArgError, Config, ConnectError, DisconnectReason, EmitError, Event, Handler, Handshake, HttpServer,
+    Recovery, Socket, SocketIo,
 };
-use actix_web::{App, HttpServer, rt};
+use actix_web::{App, rt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -92,10 +92,5 @@ impl Handler for Chat {
 async fn main() -> std::io::Result<()> {
     let config = Config::default().with_recovery(Some(Recovery::default()));
     let chat = SocketIo::builder().config(config).namespace("/", Chat).build();
-    HttpServer::new(move || App::new().configure(chat.configure()))
-        .tcp_nodelay(true)
-        .h1_allow_half_closed(false)
-        .bind(("127.0.0.1", 3000))?
-        .run()
-        .await
+    HttpServer::new(move || App::new().configure(chat.configure())).bind(("127.0.0.1", 3000))?.run()?.await
 }

@@ -8,9 +8,9 @@ use std::{env, time::Duration};
 
 use actix_socketio::{
     Config, ConnectError, EngineHandler, EngineIo, EngineMessage, EngineSocket, Event, Handler, Handshake,
-    Outgoing, Recovery, Socket, SocketIo,
+    HttpServer, Outgoing, Recovery, Socket, SocketIo,
 };
-use actix_web::{App, HttpServer, rt::time::sleep};
+use actix_web::{App, rt::time::sleep};
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -89,9 +89,7 @@ async fn main() -> std::io::Result<()> {
         .build();
     HttpServer::new(move || App::new().configure(server.configure()).configure(engine.configure()))
         .workers(workers)
-        .tcp_nodelay(true)
-        .h1_allow_half_closed(false)
         .bind(("127.0.0.1", port))?
-        .run()
+        .run()?
         .await
 }

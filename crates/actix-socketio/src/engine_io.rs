@@ -58,7 +58,7 @@ impl EngineIo {
         self.connections.len()
     }
 
-    /// Closes every connection and waits for their handlers, 10 s at most.
+    /// Closes every connection; see [`SocketIo::close`](crate::SocketIo::close).
     pub async fn close(&self) {
         self.connections.close().await;
     }

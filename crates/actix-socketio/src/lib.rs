@@ -4,9 +4,8 @@
 //! clocks or tasks. This crate is the thin layer that gives them all three: [`SocketIo`],
 //! [`Handler`], [`Socket`] and rooms, and [`EngineIo`] for bare Engine.IO.
 //!
-//! Two settings of the actix `HttpServer` matter: `tcp_nodelay(true)` (events are small; without it
-//! each waits for the other side's delayed acknowledgement) and `h1_allow_half_closed(false)` (so
-//! that an aborted long poll is noticed when it happens).
+//! [`HttpServer`] serves an actix-web application with it: connections that become websockets are
+//! read and written by this crate.
 
 mod broadcast;
 mod config;
@@ -18,6 +17,7 @@ mod error;
 mod handler;
 mod handshake;
 mod http;
+mod http_server;
 mod recovery;
 mod rooms;
 mod server;
@@ -30,6 +30,7 @@ pub use engine_io::{EngineHandler, EngineIo, EngineMessage, EngineSocket};
 pub use error::{AckError, EmitError};
 pub use handler::{ConnectError, Event, Handler};
 pub use handshake::{Handshake, Previous};
+pub use http_server::HttpServer;
 pub use server::{Builder, SocketIo};
 pub use socket::{AckSender, Socket};
 pub use socketio_proto as proto;

@@ -27,7 +27,8 @@ impl SocketIo {
         Builder { config: Config::default(), handlers: HashMap::new() }
     }
 
-    /// Registers the server's routes: `App::new().configure(server.configure())`.
+    /// Registers the server's routes: `App::new().configure(server.configure())`. The application is to be served by
+    /// [`HttpServer`](crate::HttpServer); with actix's own only long-polling works.
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + use<> {
         http::configure(Arc::clone(&self.connections))
     }
@@ -43,7 +44,8 @@ impl SocketIo {
     }
 
     /// Disconnects every socket with [`crate::DisconnectReason::ServerShuttingDown`], waits for
-    /// their handlers (10 s at most) and accepts nobody any more.
+    /// their handlers (10 s at most) and until what was on its way to clients that read is written (5 s at most), and
+    /// accepts nobody any more.
     pub async fn close(&self) {
         self.connections.close().await;
     }

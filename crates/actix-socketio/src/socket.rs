@@ -353,7 +353,7 @@ impl Member for Socket {
     }
 
     fn deliver(&self, event: &Outgoing) -> Result<(), SendError> {
-        self.act(|session, now, out| session.send(event, now, out))
+        self.inner.conn.send(event, || !self.is_gone())
     }
 }
 

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use actix_socketio::{Config as SocketConfig, Rate, SocketIo};
+use actix_socketio::{Config as SocketConfig, HttpServer, Rate, SocketIo};
+use actix_web::App;
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer};
 use async_trait::async_trait;
 use fabric_api::realtime::NAMESPACE;
 use fabric_client::GuildClient;
@@ -117,7 +117,7 @@ impl World {
                 ids: Arc::new(TestIds::default()),
             };
             let guild = Arc::new(Guild::new(GuildId::new("bench"), Limits::default(), ports));
-            let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild));
+            let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild), usize::MAX);
             let sockets = SocketIo::builder().config(config).namespace(NAMESPACE, gateway).build();
             let (server, address) = serve(&sockets)?;
             Ok::<_, String>((server, address, hub, sockets, guild))
@@ -263,8 +263,6 @@ pub(crate) fn caller(user: &str) -> Caller {
 fn serve(sockets: &SocketIo) -> Outcome<(ServerHandle, SocketAddr)> {
     let routes = sockets.clone();
     let server = HttpServer::new(move || App::new().configure(routes.configure()))
-        .tcp_nodelay(true)
-        .h1_allow_half_closed(false)
         .workers(2)
         .backlog(2_048)
         .disable_signals()
@@ -272,7 +270,7 @@ fn serve(sockets: &SocketIo) -> Outcome<(ServerHandle, SocketAddr)> {
         .bind(("127.0.0.1", 0))
         .map_err(|error| format!("cannot listen: {error}"))?;
     let address = server.addrs().first().copied().ok_or("no address")?;
-    let server = server.run();
+    let server = server.run().map_err(|error| format!("cannot listen: {error}"))?;
     let handle = server.handle();
     tokio::spawn(server);
     Ok((handle, address))

@@ -50,6 +50,10 @@ pub struct Settings {
     /// Limits of files: `FILE_MAX_BYTES` (default 104,857,600), `FILE_TTL_DAYS` (7; 0 = for ever),
     /// `FILE_QUOTA_BYTES` and `FILE_USER_QUOTA_BYTES` (0 = no limit).
     pub files: FileRules,
+    /// Connections that one address may open each second, and 25 times as many at once; 0 = no limit. Default 20.
+    pub connects_per_second: u32,
+    /// Sockets that one user may have at a time; 0 = no limit. Default 100.
+    pub sockets_per_user: u32,
     /// What is registered at Center. Default `http://localhost:PORT`.
     pub public_endpoint: String,
     /// Log filter, for example `info` or `fabric_realtime=debug`. Default `info`.
@@ -101,6 +105,8 @@ struct Given {
     file_ttl_days: Option<u32>,
     file_quota_bytes: Option<u64>,
     file_user_quota_bytes: Option<u64>,
+    connects_per_second: Option<u32>,
+    sockets_per_user: Option<u32>,
     public_endpoint: Option<String>,
     log: Option<String>,
     log_format: Option<LogFormat>,
@@ -188,6 +194,8 @@ impl Settings {
             content_max_chars: given.content_max_chars.unwrap_or(1_000_000),
             file_dir: given.file_dir.unwrap_or_else(|| PathBuf::from("files")),
             files,
+            connects_per_second: given.connects_per_second.unwrap_or(20),
+            sockets_per_user: given.sockets_per_user.unwrap_or(100),
             public_endpoint: given.public_endpoint.unwrap_or_else(|| format!("http://localhost:{port}")),
             log: given.log.unwrap_or_else(|| "info".to_owned()),
             log_format: given.log_format.unwrap_or_default(),
@@ -240,6 +248,7 @@ mod tests {
         assert_eq!(settings.db_url.expose(), "sqlite://fabric-guild.db");
         assert_eq!((settings.edit_window_seconds, settings.content_max_chars), (900, 1_000_000));
         assert_eq!(settings.retention_days, 30);
+        assert_eq!((settings.connects_per_second, settings.sockets_per_user), (20, 100));
         assert_eq!((settings.file_dir.to_str(), settings.files), (Some("files"), FileRules::default()));
         assert_eq!((settings.files.max_bytes, settings.files.ttl_days), (104_857_600, 7));
         assert_eq!(settings.public_endpoint, "http://localhost:7002");

@@ -1,14 +1,13 @@
 //! A running guild node: every part, wired.
 
-use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_socketio::{Config as SocketConfig, Origins, Rate, Recovery, SocketIo};
+use actix_socketio::{Config as SocketConfig, HttpServer, Origins, Rate, Recovery, SocketIo};
+use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App, HttpServer};
 use fabric_api::realtime::NAMESPACE;
 use fabric_domain::decisions::Limits;
 use fabric_domain::model::GuildId;
@@ -18,9 +17,10 @@ use fabric_files::{DiskFiles, FolderError};
 use fabric_http::{Api, UploadPace};
 use fabric_realtime::{Gateway, Hub};
 use fabric_serverkit::system::SystemClock;
-use fabric_serverkit::web::{with_connection_settings, with_request_id};
+use fabric_serverkit::web::{CONNECTION_SETTINGS, with_request_id};
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use thiserror::Error;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
@@ -32,6 +32,8 @@ use crate::metrics::{self, Metrics};
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How often turns are looked at whose deadline may have passed.
 const LEASE_TICK: Duration = Duration::from_secs(1);
+/// So many seconds' worth of connections an address may open at once.
+const CONNECT_BURST: u32 = 25;
 /// How long closing the database may take.
 const CLOSING: Duration = Duration::from_secs(30);
 
@@ -95,7 +97,7 @@ impl Node {
             files: settings.files,
         };
         let guild = Arc::new(Guild::new(id, limits, ports));
-        let gateway = Gateway::start(hub, Arc::clone(&guild));
+        let gateway = Gateway::start(hub, Arc::clone(&guild), most(settings.sockets_per_user));
         let sockets =
             SocketIo::builder().config(socket_config(settings)).namespace(NAMESPACE, gateway.clone()).build();
         let api = Api {
@@ -117,10 +119,13 @@ impl Node {
                         .configure(fabric_http::configure(api.clone())),
                 )
         });
-        let server = with_connection_settings(server)
-            .on_connect(|connection, _| give_up_on_the_dead(connection))
-            // An aborted poll is to be noticed when it happens.
-            .h1_allow_half_closed(false);
+        let server = server
+            .keep_alive(CONNECTION_SETTINGS.keep_alive)
+            .client_request_timeout(CONNECTION_SETTINGS.request_head)
+            .client_disconnect_timeout(CONNECTION_SETTINGS.lingering)
+            .shutdown_timeout(CONNECTION_SETTINGS.shutdown_seconds)
+            .disable_signals()
+            .on_connect(give_up_on_the_dead);
         let wanted = SocketAddr::new(settings.bind, settings.port);
         let server = server.bind(wanted).map_err(|cause| StartError::Bind { address: wanted, cause })?;
         let address = server.addrs().first().copied().unwrap_or(wanted);
@@ -129,7 +134,7 @@ impl Node {
                 Metrics::serve(address, recorder).map_err(|cause| StartError::Bind { address, cause })
             })
             .transpose()?;
-        let server = server.run();
+        let server = server.run().map_err(|cause| StartError::Bind { address, cause })?;
         let handle = server.handle();
         let serving = tokio::spawn(async move {
             if let Err(error) = server.await {
@@ -188,13 +193,16 @@ const UNACKNOWLEDGED: Duration = Duration::from_mins(1);
 
 /// Has the kernel end connections whose peer acknowledges nothing: a closed socket's last bytes would keep
 /// it for a quarter of an hour otherwise.
-fn give_up_on_the_dead(connection: &dyn Any) {
+fn give_up_on_the_dead(connection: &TcpStream) {
     #[cfg(target_os = "linux")]
-    if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
-        && let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED))
-    {
+    if let Err(error) = socket2::SockRef::from(connection).set_tcp_user_timeout(Some(UNACKNOWLEDGED)) {
         tracing::debug!(%error, "a connection keeps the system's own time-out");
     }
+}
+
+/// A limit, 0 being none.
+fn most(limit: u32) -> usize {
+    if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) }
 }
 
 /// The limits of spec/4 section 4. An agent may join all its channels at once, hence the burst.
@@ -211,7 +219,9 @@ fn socket_config(settings: &Settings) -> SocketConfig {
     config.recovery = Some(recovery);
     config.limits.event_rate = Some(Rate { per_second: 50, burst: 1_000 });
     // Many agents may live behind one address, and all come back at once after a restart.
-    config.connect_rate = Some(Rate { per_second: 20, burst: 500 });
+    let per_second = settings.connects_per_second;
+    config.connect_rate =
+        (per_second > 0).then(|| Rate { per_second, burst: per_second.saturating_mul(CONNECT_BURST) });
     config
 }
 

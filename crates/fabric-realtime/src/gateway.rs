@@ -27,22 +27,20 @@ use crate::session::{NewSession, SocketSession, Token};
 use crate::typing::Typists;
 use crate::watch;
 
-/// Sockets that one user may have at a time.
-const MAX_SOCKETS_PER_USER: usize = 100;
-
 /// The handler of the namespace.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     pub(crate) hub: Arc<Hub>,
     pub(crate) guild: Arc<Guild>,
     typists: Arc<Mutex<Typists>>,
+    sockets_per_user: usize,
 }
 
 impl Gateway {
     /// The gateway to a guild whose publisher is this hub. Starts the tasks that watch over tokens
-    /// and typists; they end with the hub.
-    pub fn start(hub: Arc<Hub>, guild: Arc<Guild>) -> Self {
-        let gateway = Self { hub, guild, typists: Arc::default() };
+    /// and typists; they end with the hub. A user may have `sockets_per_user` sockets at a time.
+    pub fn start(hub: Arc<Hub>, guild: Arc<Guild>, sockets_per_user: usize) -> Self {
+        let gateway = Self { hub, guild, typists: Arc::default(), sockets_per_user };
         watch::start(&gateway.hub, &gateway.guild, &gateway.typists);
         gateway
     }
@@ -241,8 +239,8 @@ impl Handler for Gateway {
         };
         // Counted here, before it is connected: many sockets at once must not get past the limit.
         let station = self.hub.audience.station();
-        let Ok((session, is_first)) = self.hub.audience.connect(new, &station, MAX_SOCKETS_PER_USER) else {
-            let message = format!("a user has at most {MAX_SOCKETS_PER_USER} sockets");
+        let Ok((session, is_first)) = self.hub.audience.connect(new, &station, self.sockets_per_user) else {
+            let message = format!("a user has at most {} sockets", self.sockets_per_user);
             return Err(refuse(ErrorAnswer::new(429, "too_many_sockets", message)));
         };
         socket.set_data(Attached::new(session, is_first));

@@ -9,13 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::{pulse::Pulse, request::Request, shared::Shared, sweeper::Timed, worker::Worker};
+use super::{
+    pulse::Pulse, request::Request, shared::Shared, sweeper::Timed, wire::WebSocket, worker::Worker,
+};
 use crate::proto::{
-    Moment,
+    Moment, Outgoing, SendError,
     server::{Heartbeat, Input, Output, Pull, ServerSession},
 };
 
@@ -44,8 +45,6 @@ pub(crate) struct Conn {
     pub(crate) sid: String,
     pub(crate) shared: Arc<Shared>,
     pub(crate) request: Request,
-    /// The websocket's body.
-    pub(crate) writer: AtomicWaker,
     host: Arc<dyn Host>,
     /// The worker that opened the connection; handlers run there, whoever causes them.
     worker: Worker,
@@ -63,9 +62,20 @@ struct State {
     /// The deadline the sweeper knows of.
     scheduled: Option<Moment>,
     polls: Vec<(u64, oneshot::Sender<Option<Vec<u8>>>)>,
+    /// The websocket to wake.
+    websocket: Option<Arc<WebSocket>>,
+    /// Whether somebody waits until nothing is queued any more.
+    flush_awaited: bool,
     upper: Box<dyn Upper>,
     /// Kept between calls, so that sending to a socket allocates nothing.
     scratch: Vec<Output>,
+}
+
+/// What a websocket is to write.
+pub(super) struct Pulled {
+    pub(super) next: Pull,
+    /// Whether there was no more to take.
+    pub(super) is_all: bool,
 }
 
 /// What is left to do after the lock is released, and what the caller wants to know.
@@ -96,13 +106,14 @@ impl Conn {
             sid,
             shared,
             request,
-            writer: AtomicWaker::new(),
             host,
             worker: Worker::current(),
             state: Mutex::new(State {
                 session,
                 scheduled: None,
                 polls: Vec::new(),
+                websocket: None,
+                flush_awaited: false,
                 upper,
                 scratch: Vec::new(),
             }),
@@ -148,6 +159,31 @@ impl Conn {
         self.handle(Input::PollAborted { poll });
     }
 
+    /// Sends an event, as long as `is_open`.
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        event: &Outgoing,
+        is_open: impl Fn() -> bool,
+    ) -> Result<(), SendError> {
+        let mut state = self.state.lock();
+        if !is_open() {
+            return Err(SendError::Closed);
+        }
+        if state.session.queue(event) {
+            let woken = state.list();
+            drop(state);
+            if let Some(websocket) = woken {
+                self.worker.flush_soon(websocket);
+            }
+            return Ok(());
+        }
+        drop(state);
+        let send = |session: &mut ServerSession, now, out: &mut Vec<Output>| {
+            if is_open() { session.send(event, now, out) } else { Err(SendError::Closed) }
+        };
+        self.act(send).0
+    }
+
     /// Runs `f` on the session and does what comes of it. Nothing of the application is called in
     /// here, only queued, so that callers may hold any lock.
     pub(crate) fn act<R>(
@@ -163,7 +199,8 @@ impl Conn {
         state.scratch = out;
         // Under the lock: whoever sent something finds no older pulse afterwards.
         self.pulse.store(state.session.heartbeat());
-        let is_flushed = is_flushed(&state.session);
+        let is_flushed = state.is_flushed_at_last();
+        let woken = if applied.wake { state.list() } else { None };
         let deadline = state.session.deadline();
         let schedule = deadline.filter(|at| state.scheduled.is_none_or(|known| *at < known));
         if schedule.is_some() {
@@ -173,8 +210,8 @@ impl Conn {
         if is_flushed {
             self.flushed.notify_waiters();
         }
-        if applied.wake {
-            self.writer.wake();
+        if let Some(websocket) = woken {
+            self.worker.flush_soon(websocket);
         }
         if let Some(at) = schedule {
             let conn = Arc::downgrade(self) as Weak<dyn Timed>;
@@ -234,15 +271,32 @@ impl Conn {
     }
 
     /// What websocket `number` writes next.
-    pub(crate) fn pull(&self, number: u64, into: &mut VecDeque<Bytes>) -> Pull {
+    pub(super) fn pull(&self, number: u64, into: &mut VecDeque<Bytes>) -> Pulled {
         let mut state = self.state.lock();
         let next = state.session.pull(number, WRITE, into);
-        let is_flushed = is_flushed(&state.session);
+        let is_all = !state.session.has_queued();
+        let is_flushed = state.is_flushed_at_last();
         drop(state);
         if is_flushed {
             self.flushed.notify_waiters();
         }
-        next
+        Pulled { next, is_all }
+    }
+
+    /// What a new websocket writes first. From now on it is woken, unless it is to end at once: then it is not the
+    /// session's, which may have another one.
+    pub(super) fn attach(&self, websocket: &Arc<WebSocket>, into: &mut VecDeque<Bytes>) -> Pulled {
+        let mut state = self.state.lock();
+        let next = state.session.pull(websocket.number, WRITE, into);
+        if next == Pull::Wait {
+            state.websocket = Some(Arc::clone(websocket));
+        }
+        Pulled { next, is_all: !state.session.has_queued() }
+    }
+
+    /// A websocket is not to be woken any more.
+    pub(super) fn detach(&self, number: u64) {
+        self.state.lock().websocket.take_if(|websocket| websocket.number == number);
     }
 
     /// Waits until nothing is queued for the client any more, or the connection is closed.
@@ -253,10 +307,11 @@ impl Conn {
             // Before looking: what happens after the look is not missed.
             flushed.as_mut().enable();
             {
-                let state = self.state.lock();
-                if is_flushed(&state.session) {
+                let mut state = self.state.lock();
+                if state.is_flushed() {
                     return;
                 }
+                state.flush_awaited = true;
             }
             flushed.await;
         }
@@ -288,6 +343,12 @@ impl Conn {
         self.room.notify_waiters();
     }
 
+    /// Whether handlers have caught up enough to read on.
+    pub(crate) fn has_room(&self) -> bool {
+        let config = &self.shared.config;
+        self.is_below(config.inbox_events, config.inbox_bytes)
+    }
+
     /// Waits until handlers have caught up enough to read on.
     pub(crate) async fn room(&self) {
         let config = &self.shared.config;
@@ -299,14 +360,17 @@ impl Conn {
         self.until(1, usize::MAX).await;
     }
 
+    fn is_below(&self, events: usize, bytes: usize) -> bool {
+        self.waiting_events.load(Ordering::Relaxed) < events
+            && self.waiting_bytes.load(Ordering::Relaxed) < bytes
+    }
+
     async fn until(&self, events: usize, bytes: usize) {
-        loop {
+        while !self.is_below(events, bytes) {
             let notified = self.room.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            if self.waiting_events.load(Ordering::Relaxed) < events
-                && self.waiting_bytes.load(Ordering::Relaxed) < bytes
-            {
+            if self.is_below(events, bytes) {
                 return;
             }
             notified.await;
@@ -328,7 +392,21 @@ impl Timed for Conn {
     }
 }
 
-/// Whether there is nothing to wait for before more is sent.
-fn is_flushed(session: &ServerSession) -> bool {
-    session.is_closed() || !session.has_queued()
+impl State {
+    /// Whether there is nothing to wait for before more is sent.
+    fn is_flushed(&self) -> bool {
+        self.session.is_closed() || !self.session.has_queued()
+    }
+
+    /// Whether those who wait for that are to be told.
+    fn is_flushed_at_last(&mut self) -> bool {
+        let is_due = self.flush_awaited && self.is_flushed();
+        self.flush_awaited &= !is_due;
+        is_due
+    }
+
+    /// The websocket, if it is to be put into its worker's list.
+    fn list(&self) -> Option<Arc<WebSocket>> {
+        self.websocket.as_ref().filter(|websocket| websocket.list()).cloned()
+    }
 }

@@ -28,6 +28,8 @@ use crate::{
 
 /// How long [`Connections::close`] waits for handlers that are still at work.
 const CLOSE: Duration = Duration::from_secs(10);
+/// And for websockets whose client does not take what was sent to it, the farewell included.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What a server serves: Socket.IO with its namespaces, or bare Engine.IO.
 pub(crate) trait App: Send + Sync + 'static {
@@ -106,7 +108,10 @@ impl Connections {
                 session.close(DisconnectReason::ServerShuttingDown, now, out);
             });
         }
-        if tokio::time::timeout(CLOSE, self.shared.work.ended()).await.is_err() {
+        let handlers = tokio::time::timeout(CLOSE, self.shared.work.ended());
+        let farewells = tokio::time::timeout(FAREWELL, self.shared.sockets.ended());
+        let (handlers, _) = tokio::join!(handlers, farewells);
+        if handlers.is_err() {
             tracing::warn!("handlers still at work while closing");
         }
         self.shared.sweeper.clear();

@@ -8,6 +8,7 @@ mod pulse;
 mod request;
 mod shared;
 mod sweeper;
+mod wire;
 mod work;
 mod worker;
 
@@ -15,4 +16,5 @@ pub(crate) use conn::{Conn, Upper};
 pub(crate) use connections::{App, Connections, Refused};
 pub(crate) use job_queue::JobQueue;
 pub(crate) use request::{Request, address, query};
+pub(crate) use wire::{Taken, WebSocket};
 pub use worker::{Worker, WorkerGone, WorkerId};

@@ -16,6 +16,8 @@ pub(crate) struct Shared {
     pub(crate) admission: Admission,
     pub(super) sweeper: Arc<Sweeper>,
     pub(super) work: Arc<Work>,
+    /// The websockets that have something to write, or may have.
+    pub(super) sockets: Arc<Work>,
     numbers: AtomicU64,
 }
 
@@ -27,6 +29,7 @@ impl Shared {
             admission: Admission::new(config.connect_rate),
             sweeper: Arc::new(Sweeper::new(&limits)),
             work: Arc::default(),
+            sockets: Arc::default(),
             numbers: AtomicU64::new(0),
             limits: Arc::new(limits),
             config,

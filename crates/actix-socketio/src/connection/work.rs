@@ -1,4 +1,4 @@
-//! The handlers' work that is under way.
+//! What is under way: the work of handlers, and websockets.
 
 use std::sync::{
     Arc,

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -9,17 +10,24 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     thread::{self, ThreadId},
 };
 
 use actix_web::rt;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::mpsc};
+
+use super::wire::{Outbox, WebSocket};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Work = Box<dyn FnOnce() + Send>;
 
 /// Pieces of work that may wait for one worker.
 const WAITING: usize = 1_024;
+/// Websockets that are written in one turn. Then whoever waits to be read comes first.
+const WRITES: usize = 256;
 
 /// Workers started so far.
 static STARTED: AtomicU64 = AtomicU64::new(0);
@@ -50,6 +58,15 @@ struct Inner {
     runtime: Handle,
     tasks: mpsc::UnboundedSender<Task>,
     works: mpsc::Sender<Work>,
+    unwritten: Mutex<Unwritten>,
+    waker: AtomicWaker,
+}
+
+/// Websockets that have something to write.
+enum Unwritten {
+    Taken(Vec<Arc<WebSocket>>),
+    /// The worker has ended.
+    Refused,
 }
 
 /// The worker has ended, and its connections with it: what it was to do was dropped.
@@ -71,14 +88,29 @@ impl Worker {
         })
     }
 
-    /// A worker with the one task that starts the others, as long as its runtime lives.
+    /// A worker with the one task that takes its turns, as long as its runtime lives.
     fn start() -> Self {
         let (tasks, new_tasks) = mpsc::unbounded_channel();
         let (works, waiting) = mpsc::channel(WAITING);
-        rt::spawn(serve(new_tasks, waiting));
-        let id = WorkerId(STARTED.fetch_add(1, Ordering::Relaxed));
-        let thread = thread::current().id();
-        Self { inner: Arc::new(Inner { id, thread, runtime: Handle::current(), tasks, works }) }
+        let worker = Self {
+            inner: Arc::new(Inner {
+                id: WorkerId(STARTED.fetch_add(1, Ordering::Relaxed)),
+                thread: thread::current().id(),
+                runtime: Handle::current(),
+                tasks,
+                works,
+                unwritten: Mutex::new(Unwritten::Taken(Vec::new())),
+                waker: AtomicWaker::new(),
+            }),
+        };
+        rt::spawn(Turns {
+            worker: worker.clone(),
+            tasks: new_tasks,
+            works: waiting,
+            unwritten: VecDeque::new(),
+            outbox: Outbox::default(),
+        });
+        worker
     }
 
     /// Its id: the same for all clones, and for no other worker of this process.
@@ -112,6 +144,18 @@ impl Worker {
         let _ = self.inner.tasks.send(Box::pin(task));
     }
 
+    /// Writes what a websocket of this worker has, with all that is queued until the worker's turn ends.
+    pub(super) fn flush_soon(&self, websocket: Arc<WebSocket>) {
+        let mut unwritten = self.inner.unwritten.lock();
+        let Unwritten::Taken(list) = &mut *unwritten else { return };
+        list.push(websocket);
+        let is_first = list.len() == 1;
+        drop(unwritten);
+        if is_first {
+            self.inner.waker.wake();
+        }
+    }
+
     pub(super) fn runtime(&self) -> &Handle {
         &self.inner.runtime
     }
@@ -131,14 +175,49 @@ impl fmt::Debug for Worker {
     }
 }
 
-async fn serve(mut tasks: mpsc::UnboundedReceiver<Task>, mut works: mpsc::Receiver<Work>) {
-    loop {
-        tokio::select! {
-            biased;
-            Some(task) = tasks.recv() => drop(rt::spawn(task)),
-            Some(work) = works.recv() => perform(work),
-            else => return,
+/// What a worker does for its connections, turn by turn: it starts tasks, does the work that waits, and then writes
+/// what all that had its websockets queue, each once.
+struct Turns {
+    worker: Worker,
+    tasks: mpsc::UnboundedReceiver<Task>,
+    works: mpsc::Receiver<Work>,
+    /// Websockets that have something to write.
+    unwritten: VecDeque<Arc<WebSocket>>,
+    outbox: Outbox,
+}
+
+impl Future for Turns {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.worker.inner.waker.register(cx.waker());
+        // Both end a turn after some, and have it go on later.
+        while let Poll::Ready(Some(task)) = this.tasks.poll_recv(cx) {
+            rt::spawn(task);
         }
+        while let Poll::Ready(Some(work)) = this.works.poll_recv(cx) {
+            perform(work);
+        }
+        if let Unwritten::Taken(list) = &mut *this.worker.inner.unwritten.lock() {
+            this.unwritten.extend(list.drain(..));
+        }
+        let now = this.unwritten.len().min(WRITES);
+        for websocket in this.unwritten.drain(..now) {
+            websocket.flush(&mut this.outbox);
+        }
+        if !this.unwritten.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        // Not under the lock: it may be the last reference to much.
+        let unwritten = std::mem::replace(&mut *self.worker.inner.unwritten.lock(), Unwritten::Refused);
+        drop(unwritten);
     }
 }
 

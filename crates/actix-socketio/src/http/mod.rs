@@ -1,9 +1,8 @@
 //! Requests: which session and which transport they are for.
 
-mod guard;
+mod handover;
 mod polling;
 mod response;
-mod websocket;
 
 use std::sync::Arc;
 
@@ -13,7 +12,11 @@ use actix_web::{
     web::{self, Payload, ServiceConfig},
 };
 
-use self::response::{RequestError, respond};
+pub(crate) use self::handover::Handover;
+use self::{
+    handover::{Taker, accept},
+    response::{RequestError, respond},
+};
 use crate::{
     connection::{Connections, Refused, Request, address, query},
     proto::server::Transport,
@@ -74,7 +77,7 @@ async fn dispatch(
         return match *request.method() {
             Method::GET if polling => polling::get(&conn, request).await,
             Method::POST if polling => polling::post(&conn, request, payload).await,
-            Method::GET => websocket::upgrade(&conn, request, payload).await,
+            Method::GET => accept(request, Taker::Upgrade(conn)),
             _ => Err(RequestError::Method),
         };
     }
@@ -86,11 +89,11 @@ async fn dispatch(
         Refused::TooMany => RequestError::TooMany,
         Refused::TooFast => RequestError::TooFast,
     })?;
+    let first = Request::new(request, &connections.shared.config);
     if polling {
-        let conn = connections.open(Request::new(request, &connections.shared.config), Transport::Polling);
-        polling::get(&conn, request).await
+        polling::get(&connections.open(first, Transport::Polling), request).await
     } else {
-        websocket::open(connections, request, payload).await
+        accept(request, Taker::New(Arc::clone(connections), first))
     }
 }
 

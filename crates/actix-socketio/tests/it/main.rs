@@ -8,4 +8,5 @@ mod server;
 mod session;
 mod sockets;
 mod websocket;
+mod wire;
 mod workers;

@@ -4,9 +4,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_socketio::{
     Args, Config, ConnectError, DisconnectReason, EngineHandler, EngineIo, EngineMessage, EngineSocket,
-    Event, Handler, Handshake, Outgoing, Socket, SocketIo,
+    Event, Handler, Handshake, HttpServer, Outgoing, Socket, SocketIo,
 };
-use actix_web::{App, HttpServer, dev::ServerHandle, rt};
+use actix_web::{App, dev::ServerHandle, rt};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
@@ -43,15 +43,13 @@ impl Server {
         let server =
             HttpServer::new(move || App::new().configure(io_.configure()).configure(engine_.configure()))
                 .workers(2)
-                .tcp_nodelay(true)
-                .h1_allow_half_closed(false)
                 // A slow machine is no hostile client.
                 .client_request_timeout(Duration::ZERO)
                 .disable_signals()
                 .bind(("127.0.0.1", 0))
                 .unwrap();
         let address = server.addrs()[0];
-        let server = server.run();
+        let server = server.run().unwrap();
         let handle = server.handle();
         rt::spawn(server);
         Self { address, io, engine, log, gate, handle }

@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::Args;
-use fabric_serverkit::program::{LogFormat, start_log, stop_signal};
+use fabric_serverkit::program::{LogFormat, raise_open_files, start_log, stop_signal};
 use serde::Serialize;
 
 use crate::terminal::{FAILURE, fail, say};
@@ -63,6 +63,7 @@ struct Details<'a> {
 pub async fn run(options: DevOptions) -> ExitCode {
     let filter = std::env::var("FABRIC_BACKEND_GUILD_LOG").unwrap_or_else(|_| "warn".to_owned());
     start_log(&filter, LogFormat::Text);
+    raise_open_files();
     let mut stopped = pin!(stop_signal());
     let started = tokio::select! {
         started = World::start(&options) => started,

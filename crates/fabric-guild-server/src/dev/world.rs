@@ -198,6 +198,8 @@ fn guild_settings(options: &DevOptions, center_url: &str, keys: &Keys) -> Settin
         commands_sync_key: Secret::from(keys.system.clone().unwrap_or_default()),
         edit_window_seconds: 900,
         retention_days: 30,
+        connects_per_second: 20,
+        sockets_per_user: 100,
         metrics_bind: None,
         content_max_chars: 1_000_000,
         file_dir: options.data_dir.join("files"),

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_socketio::{Config, Recovery, SocketIo};
+use actix_socketio::{Config, HttpServer, Recovery, SocketIo};
+use actix_web::App;
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer};
 use fabric_api::realtime::NAMESPACE;
 use fabric_domain::decisions::{CreateChannel, Limits, Post};
 use fabric_domain::model::{Author, Caller, ChannelId, ChannelType, GuildId, PostOutcome, Seq, UserKind};
@@ -51,11 +51,9 @@ impl World {
             ids: Arc::new(TestIds::default()),
         };
         let guild = Arc::new(Guild::new(GuildId::new("guild"), Limits::default(), ports));
-        let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild));
+        let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild), 100);
         let sockets = SocketIo::builder().config(config).namespace(NAMESPACE, gateway).build();
         let server = HttpServer::new(move || App::new().configure(sockets.configure()))
-            .tcp_nodelay(true)
-            .h1_allow_half_closed(false)
             // A slow machine is no hostile client.
             .client_request_timeout(Duration::ZERO)
             .workers(1)
@@ -63,7 +61,7 @@ impl World {
             .bind(("127.0.0.1", 0))
             .unwrap();
         let address = server.addrs()[0];
-        let server = server.run();
+        let server = server.run().unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         Self { address, hub, guild, center, store, server: handle }

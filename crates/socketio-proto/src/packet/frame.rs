@@ -3,31 +3,31 @@
 use base64::Engine as _;
 use bytes::{BufMut, Bytes, BytesMut};
 
+/// The first byte of a final frame (RFC 6455 section 5.2).
+const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
+
 /// A websocket frame whose payload is also what long-polling sends. Cloning shares the bytes, so
 /// an event for a thousand receivers is encoded and stored once.
 #[derive(Debug, Clone)]
-pub(crate) struct Frame {
-    wire: Bytes,
-    head: u8,
-    binary: bool,
-}
+pub(crate) struct Frame(Bytes);
 
 impl Frame {
     /// A text frame; `parts` are joined.
     pub(crate) fn text(parts: &[&[u8]]) -> Self {
-        Self::new(false, parts)
+        Self::new(TEXT, parts)
     }
 
     /// A binary frame.
     pub(crate) fn binary(payload: &[u8]) -> Self {
-        Self::new(true, &[payload])
+        Self::new(BINARY, &[payload])
     }
 
-    fn new(binary: bool, parts: &[&[u8]]) -> Self {
+    fn new(first: u8, parts: &[&[u8]]) -> Self {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let mut wire = BytesMut::with_capacity(length + 10);
-        // A final frame (RFC 6455 section 5.2), unmasked as a server's frames are.
-        wire.put_u8(0x80 | if binary { 2 } else { 1 });
+        // Unmasked, as a server's frames are.
+        wire.put_u8(first);
         match (u8::try_from(length), u16::try_from(length)) {
             (Ok(short), _) if short < 126 => wire.put_u8(short),
             (_, Ok(medium)) => {
@@ -39,31 +39,35 @@ impl Frame {
                 wire.put_u64(length as u64);
             }
         }
-        let head = u8::try_from(wire.len()).unwrap_or(10);
         for part in parts {
             wire.put_slice(part);
         }
-        Self { wire: wire.freeze(), head, binary }
+        Self(wire.freeze())
     }
 
     /// The websocket frame.
     pub(crate) fn wire(&self) -> &Bytes {
-        &self.wire
+        &self.0
     }
 
     /// What the frame carries, without the websocket header.
     pub(crate) fn payload(&self) -> &[u8] {
-        &self.wire[usize::from(self.head)..]
+        let head = match self.0[1] {
+            126 => 4,
+            127 => 10,
+            _ => 2,
+        };
+        &self.0[head..]
     }
 
     /// Size on the wire in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.wire.len()
+        self.0.len()
     }
 
     /// Appends the packet as long-polling writes it: text as it is, binary as base64.
     pub(crate) fn write_polling(&self, body: &mut Vec<u8>) {
-        if self.binary {
+        if self.0[0] == BINARY {
             body.push(b'b');
             let text = base64::engine::general_purpose::STANDARD.encode(self.payload());
             body.extend_from_slice(text.as_bytes());

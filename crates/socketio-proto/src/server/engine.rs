@@ -160,6 +160,7 @@ impl Engine {
             self.pong_by = Some(sent + self.limits.ping_timeout);
             self.extended = false;
             self.heartbeat.sent += 1;
+            self.queue.rest();
             self.queue.push(text(&EnginePacket::Ping));
             self.flush(out);
         }
@@ -397,6 +398,20 @@ impl Engine {
         }
         self.flush(out);
         Ok(())
+    }
+
+    /// Queues frames of `bytes` bytes in all for a websocket that is to be woken, if nothing else comes of it. False:
+    /// nothing was done.
+    pub(super) fn queue(&mut self, frames: &[Frame], bytes: usize) -> bool {
+        let takes = self.closed.is_none()
+            && matches!(self.link, Link::WebSocket { .. })
+            && self.queue.fits_size(frames.len(), bytes);
+        if takes {
+            for frame in frames {
+                self.queue.push(frame.clone());
+            }
+        }
+        takes
     }
 
     /// Whether what is sent now leaves at once.

@@ -9,6 +9,9 @@ use crate::packet::Frame;
 /// Between two packets of a polling payload.
 const SEPARATOR: u8 = 0x1e;
 
+/// Room for so many frames is kept between two writes, so that sending allocates nothing.
+const KEPT: usize = 16;
+
 #[derive(Debug)]
 pub(super) struct Queue {
     frames: VecDeque<Frame>,
@@ -25,9 +28,13 @@ impl Queue {
     /// Whether these fit. One event always fits an empty queue: refusing it would make an event
     /// larger than the queue close every receiver, however fast it reads.
     pub(super) fn fits(&self, frames: &[Frame]) -> bool {
-        let bytes: usize = frames.iter().map(Frame::len).sum();
+        self.fits_size(frames.len(), frames.iter().map(Frame::len).sum())
+    }
+
+    /// Whether so many frames with so many bytes fit.
+    pub(super) fn fits_size(&self, frames: usize, bytes: usize) -> bool {
         self.is_empty()
-            || (self.frames.len() + frames.len() <= self.max_frames && self.bytes + bytes <= self.max_bytes)
+            || (self.frames.len() + frames <= self.max_frames && self.bytes + bytes <= self.max_bytes)
     }
 
     pub(super) fn push(&mut self, frame: Frame) {
@@ -53,8 +60,14 @@ impl Queue {
             self.bytes -= frame.len();
             into.push_back(frame.wire().clone());
         }
-        if self.frames.is_empty() && self.frames.capacity() > 64 {
-            // An idle connection does not keep the room of its busiest moment.
+        if self.frames.capacity() > KEPT {
+            self.rest();
+        }
+    }
+
+    /// An idle connection does not keep the room of its busier moments.
+    pub(super) fn rest(&mut self) {
+        if self.frames.is_empty() {
             self.frames = VecDeque::new();
         }
     }

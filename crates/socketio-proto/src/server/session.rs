@@ -276,6 +276,13 @@ impl ServerSession {
         self.send_frames(event.namespace(), event.frames(), now, out)
     }
 
+    /// The short way of [`ServerSession::send`], for the many: sends an event if the namespace is joined by websocket
+    /// and the queue has room, so that nothing comes of it but [`Output::Wake`], which the caller is to do. False:
+    /// nothing was done.
+    pub fn queue(&mut self, event: &Outgoing) -> bool {
+        self.is_joined(event.namespace()) && self.engine.queue(event.frames(), event.size())
+    }
+
     /// Sends an event that asks for an acknowledgement with this id.
     pub fn send_with_ack(
         &mut self,
