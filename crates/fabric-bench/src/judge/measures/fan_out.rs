@@ -10,6 +10,8 @@ use crate::judge::targets::{MOST_USERS, Running};
 
 /// Deliveries per second at which receipts are timed.
 const MODEST: f64 = 20_000.0;
+/// Posts whose receipts are timed at least.
+const TIMED_POSTS: f64 = 10.0;
 /// Connections that post.
 const POSTERS: usize = 8;
 /// Handshakes under way at a time.
@@ -27,7 +29,13 @@ pub(in crate::judge) fn fan_out(
 ) -> Outcome {
     let mut generator = Generator::new(running.address, content_length(running)?)?;
     let users = sockets.min(MOST_USERS);
-    let ids = (0..channels).map(|_| running.channel(users)).collect::<Outcome<Vec<_>>>()?;
+    // Those who sit in it, and those who post.
+    let members = |channel: usize| {
+        let is_in = |user: &usize| *user < POSTERS || user % channels == channel;
+        (0..users).filter(is_in).collect::<Vec<_>>()
+    };
+    let ids = (0..channels).map(|channel| running.channel_of(&members(channel)));
+    let ids = ids.collect::<Outcome<Vec<_>>>()?;
     for id in &ids {
         generator.channel(id);
     }
@@ -51,8 +59,9 @@ pub(in crate::judge) fn fan_out(
             notes.put(of::FRAME, number(count.bytes) / deliveries);
         }
     }
-    let each = number((sockets / channels) as u64);
-    let mut receipts = generator.play_for_receipts(Load::PerSecond(MODEST / each), times.counted)?;
+    let rate = MODEST / number((sockets / channels) as u64);
+    let time = times.counted.max(Duration::from_secs_f64(TIMED_POSTS / rate));
+    let mut receipts = generator.play_for_receipts(Load::PerSecond(rate), time)?;
     receipts.sort_unstable();
     for (quantity, hundredths) in [(of::MEDIAN, 50), (of::SLOWEST, 99)] {
         let micros = receipts.get(receipts.len() * hundredths / 100).ok_or("nothing was received")?;

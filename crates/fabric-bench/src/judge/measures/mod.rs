@@ -67,12 +67,12 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// Sockets of the first users in turn, in these channels in turn.
+/// Sockets of the first users in turn; each user sits in one of these channels.
 fn seats(sockets: usize, channels: &[String]) -> impl Iterator<Item = Seat> {
     let users = sockets.min(MOST_USERS);
     (0..sockets).map(move |number| Seat {
         token: token_of(&user(number % users)),
-        channel: channels[number % channels.len()].clone(),
+        channel: channels[number % users % channels.len()].clone(),
     })
 }
 

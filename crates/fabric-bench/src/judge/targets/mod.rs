@@ -224,7 +224,13 @@ impl Running {
 
     /// A channel of the first so many users; answers its id.
     pub(super) fn channel(&self, members: usize) -> Outcome<String> {
-        let others: Vec<_> = (1..members).map(user).collect();
+        self.channel_of(&(0..members).collect::<Vec<_>>())
+    }
+
+    /// A channel of these users, the first user among them; answers its id.
+    pub(super) fn channel_of(&self, members: &[usize]) -> Outcome<String> {
+        let others: Vec<_> =
+            members.iter().filter(|number| **number > 0).map(|number| user(*number)).collect();
         let mut parts = others.chunks(MEMBERS_AT_ONCE);
         let first = parts.next().unwrap_or_default();
         let body = json!({ "guildId": GUILD, "name": "bench", "xType": "general", "memberUserIds": first });
