@@ -273,8 +273,10 @@ impl Conn {
     /// What websocket `number` writes next.
     pub(super) fn pull(&self, number: u64, into: &mut VecDeque<Bytes>) -> Pulled {
         let mut state = self.state.lock();
+        let before = into.len();
         let next = state.session.pull(number, WRITE, into);
-        let is_all = !state.session.has_queued();
+        // While a websocket probes, what is queued is not for it: there is no more for it when it got nothing.
+        let is_all = into.len() == before || !state.session.has_queued();
         let is_flushed = state.is_flushed_at_last();
         drop(state);
         if is_flushed {

@@ -9,7 +9,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    client::{Frame, POLL, WS, Ws, frame, request, session, soon},
+    client::{Frame, POLL, WS, Ws, frame, post, request, session, soon},
     server::{Server, config},
 };
 
@@ -231,6 +231,35 @@ async fn an_upgrade_at_another_worker_moves_to_the_worker_of_its_session() {
         })
         .await;
     }
+    server.stop().await;
+}
+
+/// What is queued is the polling client's until the upgrade is done: a websocket that probes has nothing of it.
+#[actix_web::test]
+async fn a_websocket_that_probes_while_events_wait_for_a_poll_is_answered_and_gets_them_after_the_upgrade() {
+    let server = Server::start(config());
+    let sid = session(server.address, POLL).await;
+    let path = format!("{POLL}&sid={sid}");
+    assert_eq!(post(server.address, &path, "40").await.status, 200);
+    let socket = soon(async {
+        loop {
+            match server.io.of("/").map(|namespace| namespace.all().sockets()).unwrap_or_default().pop() {
+                Some(socket) if socket.is_connected() => return socket,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    socket.emit("news", &json!(1)).unwrap();
+    let mut ws = Ws::connect(server.address, &format!("{WS}&sid={sid}"), "").await.ok().unwrap();
+    ws.text("2probe").await;
+    assert_eq!(soon(ws.read()).await, "3probe");
+    socket.emit("news", &json!(2)).unwrap();
+    ws.text("5").await;
+    assert!(soon(ws.read()).await.starts_with("40{"));
+    assert_eq!(soon(ws.read()).await, "42[\"news\",1]");
+    assert_eq!(soon(ws.read()).await, "42[\"news\",2]");
+    drop(ws);
     server.stop().await;
 }
 
