@@ -32,6 +32,9 @@ const GONE: Duration = Duration::from_secs(30);
 /// How often a state is looked at that nobody tells of.
 pub(crate) const GLANCE: Duration = Duration::from_millis(10);
 
+/// How many sockets a user may have, as in a guild node.
+pub const SOCKETS_PER_USER: usize = 100;
+
 /// The limits of a guild node, without the one on connections per address: all clients here have the same.
 pub fn node_limits() -> SocketConfig {
     let mut config = SocketConfig::default();
@@ -117,7 +120,7 @@ impl World {
                 ids: Arc::new(TestIds::default()),
             };
             let guild = Arc::new(Guild::new(GuildId::new("bench"), Limits::default(), ports));
-            let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild), usize::MAX);
+            let gateway = Gateway::start(Arc::clone(&hub), Arc::clone(&guild), SOCKETS_PER_USER);
             let sockets = SocketIo::builder().config(config).namespace(NAMESPACE, gateway).build();
             let (server, address) = serve(&sockets)?;
             Ok::<_, String>((server, address, hub, sockets, guild))

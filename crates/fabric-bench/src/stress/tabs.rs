@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::{Counts, Stage};
 use crate::client::{Cut, Options, Peer, State, Wire, run_of};
-use crate::world::{PATIENCE, World};
+use crate::world::{PATIENCE, SOCKETS_PER_USER, World};
 use crate::{Outcome, ensure};
 
 /// What the observer was told of a user: online or not, in order.
@@ -93,7 +93,7 @@ pub(super) async fn run(stage: &mut Stage) -> Outcome<Counts> {
 }
 
 /// The most sockets of one user (spec/4 section 4).
-const MOST: usize = 100;
+const MOST: usize = SOCKETS_PER_USER;
 
 /// One user opens more sockets at once than a user may have: so many get in, the others are told why not.
 pub(super) async fn too_many(stage: &mut Stage) -> Outcome<Counts> {
