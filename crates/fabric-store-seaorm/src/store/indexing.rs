@@ -30,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// So many waiting writes are more than what a few people cause.
 const BUSY: usize = 4;
+/// Fewer messages than these wait for others: a transaction of their own costs a sync of the disk, as a post does.
+const FEW: usize = 64;
 /// A tail that is longer is indexed even while writers wait: every search looks at all of it.
 const LONG: usize = 2_000;
 
@@ -152,13 +154,18 @@ impl Indexer {
         }
     }
 
-    /// Indexes what is in the tail until nothing is, while writers do not wait for it.
+    /// Indexes what is in the tail until little is, while writers do not wait for it. What came meanwhile waits, too,
+    /// for others to come: the task is to look again.
     async fn catch_up(&self) -> Result<(), StoreError> {
         loop {
             while self.writes.waiting() > BUSY && self.tail.len.load(Ordering::Relaxed) < LONG {
                 sleep(PAUSE).await;
             }
             if self.index(usize::MAX).await? == 0 {
+                return Ok(());
+            }
+            if self.tail.len.load(Ordering::Relaxed) < FEW {
+                self.tail.grown.notify_one();
                 return Ok(());
             }
         }
