@@ -8,9 +8,6 @@ use metrics::{
     histogram,
 };
 
-use crate::broadcast::Broadcast;
-use crate::room::Walked;
-
 const SOCKETS: &str = "fabric_realtime_sockets";
 const PARKED: &str = "fabric_realtime_parked_sessions";
 const QUEUED: &str = "fabric_realtime_queued_commits";
@@ -60,18 +57,10 @@ impl Metrics {
             lost: counter!(RECOVERIES, "outcome" => "lost"),
         }
     }
-
-    /// Counts what came of going through a room.
-    pub(crate) fn count(&self, walked: &Walked, event: &Broadcast) {
-        self.deliveries.increment(walked.delivered);
-        for (reason, users) in walked.woken(event) {
-            woken(reason, users);
-        }
-    }
 }
 
 /// So many users were woken on at least one socket.
-fn woken(reason: WakeReason, users: u64) {
+pub(crate) fn woken(reason: WakeReason, users: u64) {
     counter!(WAKES, "reason" => reason.as_str()).increment(users);
 }
 

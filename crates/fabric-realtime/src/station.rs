@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use crate::audience::Audience;
 use crate::broadcast::{Broadcast, Membership, Recipients};
 use crate::crew::Crew;
+use crate::metrics::{self, Metrics};
 use crate::position::Position;
 use crate::room::{Due, Occupant, Room, Unsent};
 use crate::session::SocketSession;
@@ -277,16 +278,18 @@ impl Station {
     /// Tells an event to those whom it concerns.
     fn walk(&self, audience: &Audience, event: &Arc<Broadcast>) {
         let crew = &mut *self.lock();
-        let metrics = &audience.metrics;
+        let Metrics { deliveries, lag, .. } = &audience.metrics;
         match &event.to {
             Recipients::Room(channel, choice) => {
                 if let Some(room) = crew.rooms.get_mut(channel) {
-                    metrics.count(&room.walk(event, choice), event);
+                    let walked = room.walk(event, choice);
+                    deliveries.increment(walked.delivered);
+                    walked.woken(event).for_each(|(reason, users)| metrics::woken(reason, users));
                 }
             }
             Recipients::Everybody => {
                 let delivered = crew.seats.iter().filter(|seat| seat.tell(event)).count();
-                metrics.deliveries.increment(delivered as u64);
+                deliveries.increment(delivered as u64);
             }
             Recipients::Member { user, channel, change } => {
                 for session in audience.sessions.of(user) {
@@ -305,11 +308,11 @@ impl Station {
                 };
                 let outside = theirs.iter().filter(|session| !has_got(session));
                 let seats = outside.filter_map(|session| crew.seat(session));
-                metrics.deliveries.increment(seats.filter(|seat| seat.tell(event)).count() as u64);
+                deliveries.increment(seats.filter(|seat| seat.tell(event)).count() as u64);
             }
         }
         crew.walked = event.position;
-        metrics.lag.record(event.at.elapsed());
+        lag.record(event.at.elapsed());
     }
 }
 
