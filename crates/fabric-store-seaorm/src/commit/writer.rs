@@ -3,7 +3,9 @@
 //! A transaction takes whatever waits when it begins, up to [`MAX_BATCH`] writes and a size of texts (`batch.rs`).
 //! Every write is published and answered after the commit, so acknowledged means durable; and since there is one
 //! writer, publication is in the order of commits. When a statement or the commit fails, the batch is rolled back and
-//! each of its writes is tried once more alone: a failing one does not fail its neighbours.
+//! each of its writes is tried once more alone: a failing one does not fail its neighbours. Alone, it loads its channel
+//! under the database's lock, whatever is kept of it: were another process busy in the same channel, what is kept
+//! could be old each time.
 //!
 //! The task is there while something waits. Whoever finds none begins it, where they are: on the thread of a server's
 //! worker, so that neither the write nor its answer has to wake another one. It is a task of its own: a caller that
@@ -148,7 +150,7 @@ impl Task {
 
 impl Inner {
     async fn work_on(&self, batch: &mut Vec<Job>) {
-        match self.commit(batch).await {
+        match self.commit(batch, &self.cache).await {
             Ok(outcomes) => {
                 let committed = Instant::now();
                 for (job, outcome) in batch.drain(..outcomes.len()).zip(outcomes) {
@@ -164,7 +166,7 @@ impl Inner {
                 );
                 for job in batch.drain(..) {
                     self.metrics.retry(Cause::of(&error));
-                    let alone = self.commit(std::slice::from_ref(&job)).await;
+                    let alone = self.commit(std::slice::from_ref(&job), &Cache::default()).await;
                     if let Err(error) = &alone {
                         self.metrics.fail(Cause::of(error), 1);
                     }
@@ -181,8 +183,8 @@ impl Inner {
 
     /// One transaction. Refusals are outcomes like others, since a refused write wrote nothing; a failure of the
     /// database fails them all, and so does a decision that panics: without this task nobody could write any more.
-    async fn commit(&self, batch: &[Job]) -> Result<Vec<Outcome>, DatabaseError> {
-        let committed = AssertUnwindSafe(self.transaction(batch)).catch_unwind().await;
+    async fn commit(&self, batch: &[Job], kept: &Cache) -> Result<Vec<Outcome>, DatabaseError> {
+        let committed = AssertUnwindSafe(self.transaction(batch, kept)).catch_unwind().await;
         let committed = committed
             .unwrap_or_else(|_| Err(DatabaseError::Inconsistent("a decision has panicked".to_owned())));
         if committed.is_err() {
@@ -191,10 +193,10 @@ impl Inner {
         committed
     }
 
-    async fn transaction(&self, batch: &[Job]) -> Result<Vec<Outcome>, DatabaseError> {
+    async fn transaction(&self, batch: &[Job], kept: &Cache) -> Result<Vec<Outcome>, DatabaseError> {
         let began = Instant::now();
         let writes = batch.iter().map(|job| &job.write);
-        let decided = Batch::new(&self.session, &self.cache).run(writes).await?;
+        let decided = Batch::new(&self.session, kept).run(writes).await?;
         self.session.commit(decided.last).await?;
         for channel in decided.channels {
             self.cache.put(channel);
