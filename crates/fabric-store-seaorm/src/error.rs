@@ -54,8 +54,9 @@ impl DatabaseError {
             // Deadlock, lock wait time-out, a lock that was not to be waited for.
             return matches!(error.number(), 1213 | 1205 | 3572);
         }
-        // Serialization failure, deadlock, lock not available; SQLite's "busy" has waited long enough.
-        matches!(error.code().as_deref(), Some("40001" | "40P01" | "55P03"))
+        // Serialization failure, deadlock, lock not available; a trigger of ours that found another version of a channel
+        // (`commit/one_statement.rs`). SQLite's "busy" has waited long enough.
+        matches!(error.code().as_deref(), Some("40001" | "40P01" | "55P03" | "1811"))
     }
 
     /// Whether the connection failed rather than the statement: another connection may succeed.

@@ -23,6 +23,7 @@ mod in_doubt;
 mod in_flight;
 mod lanes;
 mod metrics;
+mod one_statement;
 mod rest;
 mod retention;
 mod rows;

@@ -1,50 +1,87 @@
 //! Rows that the decisions of a batch want written, until they are, together.
 //!
 //! However many messages a batch posts, they are one statement; so are the wakes that are owed for them, the answers
-//! that are kept, and the notes for the search. A channel's row is written once, as the last decision leaves it.
+//! that are kept, and the notes for the search; on `SQLite` all of them are one (`one_statement.rs`). A channel's row is
+//! written once, as the last decision leaves it.
 
 use fabric_domain::decisions::{Change, ChannelAggregate};
 use fabric_domain::model::{
-    Channel, IdempotencySlot, Message, MessageId, PendingWake, PostOutcome, Timestamp,
+    Channel, ChannelId, IdempotencySlot, Message, MessageId, PendingWake, PostOutcome, Timestamp,
 };
 use fabric_domain::rules::search::is_findable;
-use sea_orm::sea_query::{CaseStatement, Query};
+use sea_orm::sea_query::Query;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait as _, DbBackend, Insert, IntoActiveModel, QueryTrait as _, Statement,
+    ActiveModelTrait, ColumnTrait as _, DbBackend, Insert, IntoActiveModel, QueryTrait as _, Statement, Value,
 };
 
+use super::one_statement::BatchRows;
 use crate::error::DatabaseError;
 use crate::schema::convert::{self, to_column, to_json};
 use crate::schema::entity::{channel, idempotency_key, message, owed_wake};
 use crate::search;
 
-/// Rows to be inserted.
+/// Rows to be written.
 #[derive(Default)]
 pub(super) struct Rows {
-    messages: Vec<message::ActiveModel>,
-    owed_wakes: Vec<owed_wake::ActiveModel>,
+    channels: Vec<ChannelRow>,
+    messages: Vec<NewMessage>,
     answers: Vec<idempotency_key::ActiveModel>,
-    findable: Vec<MessageId>,
+}
+
+/// A message, and what is stored with it.
+pub(super) struct NewMessage {
+    id: MessageId,
+    pub(super) row: message::ActiveModel,
+    /// To whom its wake is owed.
+    pub(super) owed: Option<owed_wake::ActiveModel>,
+    /// Whether the search is told of it.
+    pub(super) is_findable: bool,
+}
+
+/// What is to be written over a channel's row, which has the version `stored`.
+struct ChannelRow {
+    id: ChannelId,
+    stored: i64,
+    parts: Vec<(Part, Vec<Value>)>,
 }
 
 impl Rows {
-    /// A new message, and what the search is told of it.
-    pub(super) fn message(&mut self, message: &Message) -> Result<(), DatabaseError> {
-        self.messages.push(convert::message_row(message)?);
-        if is_findable(message) {
-            self.findable.push(message.id.clone());
+    /// A channel as it is now, over the row with the version `stored`: its position, and what else has changed.
+    pub(super) fn channel(
+        &mut self,
+        now: &ChannelAggregate,
+        stored: u64,
+        changed: Changed,
+    ) -> Result<(), DatabaseError> {
+        let mut parts = Vec::with_capacity(1);
+        for part in Part::ALL {
+            let is_written = match part {
+                Part::Position => true,
+                Part::Settings => changed.settings,
+                Part::Turn => changed.turn,
+            };
+            if is_written {
+                parts.push((part, part.values(now)?));
+            }
         }
+        self.channels.push(ChannelRow { id: now.channel.id.clone(), stored: to_column(stored), parts });
         Ok(())
     }
 
-    /// To whom a message's wake is owed.
-    pub(super) fn owed_wake(
+    /// A new message, and to whom its wake is owed.
+    pub(super) fn message(
         &mut self,
         message: &Message,
-        pending: &PendingWake,
+        pending: Option<&PendingWake>,
     ) -> Result<(), DatabaseError> {
-        let Message { channel_id, seq, created_at, .. } = message;
-        self.owed_wakes.push(convert::owed_wake_row(channel_id, *seq, pending, *created_at)?);
+        let Message { id, channel_id, seq, created_at, .. } = message;
+        let owed = pending.map(|pending| convert::owed_wake_row(channel_id, *seq, pending, *created_at));
+        self.messages.push(NewMessage {
+            id: id.clone(),
+            row: convert::message_row(message)?,
+            owed: owed.transpose()?,
+            is_findable: is_findable(message),
+        });
         Ok(())
     }
 
@@ -59,12 +96,59 @@ impl Rows {
         Ok(())
     }
 
-    /// The statements that insert them; afterwards there are none.
+    /// The statements that write them, channels first, which verifies and locks them; afterwards there are none. Each
+    /// writes something, unless it is about a channel whose row has another version: on `SQLite`, where all is one
+    /// statement, that fails.
     pub(super) fn take(&mut self, backend: DbBackend) -> Vec<Statement> {
-        let Self { messages, owed_wakes, answers, findable } = std::mem::take(self);
-        let inserts = [insert(backend, messages), insert(backend, owed_wakes), insert(backend, answers)];
+        let rows = std::mem::take(self);
+        if backend == DbBackend::Sqlite {
+            rows.into_one().into_iter().collect()
+        } else {
+            rows.into_each(backend)
+        }
+    }
+
+    fn into_one(self) -> Option<Statement> {
+        let mut rows = BatchRows::default();
+        for ChannelRow { id, stored, parts } in self.channels {
+            for (part, values) in parts {
+                rows.overwrite(part, id.as_str(), stored, values);
+            }
+        }
+        self.messages.iter().for_each(|message| rows.message(message));
+        self.answers.iter().for_each(|answer| rows.answer(answer));
+        rows.into_statement()
+    }
+
+    fn into_each(self, backend: DbBackend) -> Vec<Statement> {
+        let Self { channels, messages, answers } = self;
+        let updates = channels.into_iter().map(|channel| channel.update(backend));
+        let (mut rows, mut owed_wakes, mut findable) =
+            (Vec::with_capacity(messages.len()), Vec::new(), Vec::new());
+        for NewMessage { id, row, owed, is_findable } in messages {
+            rows.push(row);
+            owed_wakes.extend(owed);
+            findable.extend(is_findable.then_some(id));
+        }
+        let inserts = [insert(backend, rows), insert(backend, owed_wakes), insert(backend, answers)];
         let note = search::note(backend, findable.iter().map(MessageId::as_str));
-        inserts.into_iter().flatten().chain(note).collect()
+        updates.chain(inserts.into_iter().flatten()).chain(note).collect()
+    }
+}
+
+impl ChannelRow {
+    fn update(self, backend: DbBackend) -> Statement {
+        let mut update = Query::update();
+        update
+            .table(channel::Entity)
+            .and_where(channel::Column::Id.eq(self.id.as_str()))
+            .and_where(channel::Column::Version.eq(self.stored));
+        for (part, values) in self.parts {
+            for (column, value) in part.columns().iter().zip(values) {
+                update.value(*column, value);
+            }
+        }
+        backend.build(&update)
     }
 }
 
@@ -100,42 +184,62 @@ impl Changed {
     }
 }
 
-/// Writes a channel's row as it is now over the one with the version `stored`. Over any other it does not: on `SQLite`
-/// it fails, since nobody is told there how many rows it wrote (`Session::commit`); elsewhere it writes none.
-pub(super) fn update(
-    backend: DbBackend,
-    now: &ChannelAggregate,
-    stored: u64,
-    changed: Changed,
-) -> Result<Statement, DatabaseError> {
-    let ChannelAggregate { channel, turn, .. } = now;
-    let (stored, version) = (to_column(stored), to_column(channel.version));
-    let mut update = Query::update();
-    update
-        .table(channel::Entity)
-        .value(channel::Column::LastSeq, to_column(channel.last_seq.0))
-        .value(channel::Column::AgentRun, i64::from(channel.agent_run))
-        .and_where(channel::Column::Id.eq(channel.id.as_str()));
-    if backend == DbBackend::Sqlite {
-        // No version is none that the column may have.
-        let version = CaseStatement::new().case(channel::Column::Version.eq(stored), version);
-        update.value(channel::Column::Version, version);
-    } else {
-        update.value(channel::Column::Version, version).and_where(channel::Column::Version.eq(stored));
+/// A part of a channel's row, whose columns are written together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Where the channel stands, which changes with every message.
+    Position,
+    /// Name, purpose, settings, whether it is closed.
+    Settings,
+    /// The turn and its deadline.
+    Turn,
+}
+
+impl Part {
+    pub(super) const ALL: [Self; 3] = [Self::Position, Self::Settings, Self::Turn];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Position => "position",
+            Self::Settings => "settings",
+            Self::Turn => "turn",
+        }
     }
-    if changed.settings {
-        update
-            .value(channel::Column::Name, channel.name.as_str())
-            .value(channel::Column::Purpose, channel.purpose.clone())
-            .value(channel::Column::IsPublic, channel.is_public)
-            .value(channel::Column::Closed, channel.closed)
-            .value(channel::Column::Settings, to_json(&channel.settings)?);
+
+    pub(super) fn columns(self) -> &'static [channel::Column] {
+        use channel::Column;
+        match self {
+            Self::Position => &[Column::Version, Column::LastSeq, Column::AgentRun],
+            Self::Settings => {
+                &[Column::Name, Column::Purpose, Column::IsPublic, Column::Closed, Column::Settings]
+            }
+            Self::Turn => &[Column::Turn, Column::TurnDeadline],
+        }
     }
-    if changed.turn {
-        let deadline = turn.as_ref().and_then(|turn| turn.deadline);
-        update
-            .value(channel::Column::Turn, turn.as_ref().map(to_json).transpose()?)
-            .value(channel::Column::TurnDeadline, deadline.map(|deadline| deadline.0));
+
+    /// Of each column.
+    fn values(self, now: &ChannelAggregate) -> Result<Vec<Value>, DatabaseError> {
+        let ChannelAggregate { channel, turn, .. } = now;
+        Ok(match self {
+            Self::Position => vec![
+                to_column(channel.version).into(),
+                to_column(channel.last_seq.0).into(),
+                i64::from(channel.agent_run).into(),
+            ],
+            Self::Settings => vec![
+                channel.name.as_str().into(),
+                channel.purpose.clone().into(),
+                channel.is_public.into(),
+                channel.closed.into(),
+                to_json(&channel.settings)?.into(),
+            ],
+            Self::Turn => {
+                let deadline = turn.as_ref().and_then(|turn| turn.deadline);
+                vec![
+                    turn.as_ref().map(to_json).transpose()?.into(),
+                    deadline.map(|deadline| deadline.0).into(),
+                ]
+            }
+        })
     }
-    Ok(backend.build(&update))
 }

@@ -2,7 +2,8 @@
 //!
 //! Every statement goes to the connection's thread and back, which costs more than most statements do. So the session
 //! keeps its connection instead of borrowing it from a pool, which asks it each time whether it is well; it begins a
-//! transaction together with the first statement of it; and it takes all that is left to do, and the commit, in one go.
+//! transaction together with the first statement of it; it takes all that is left to do, and the commit, in one go; and
+//! where that is all of the transaction, it is one statement (`one_statement.rs`), which commits by itself.
 //!
 //! A transaction that failed is not rolled back: its connection is closed, which ends it however it failed, and the
 //! next transaction opens another one. After an I/O error `SQLite` may or may not have ended a transaction by itself,
@@ -17,6 +18,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Runtim
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::Mutex;
 
+use super::one_statement;
 use crate::store::Observer;
 
 /// The lock comes first: a transaction that has read and then wants to write would fail at once should another process
@@ -53,7 +55,7 @@ impl Session {
         options: SqliteConnectOptions,
         observer: Option<Observer>,
     ) -> Result<Self, DbErr> {
-        let connection = options.connect().await.map_err(failed)?;
+        let connection = connected(&options).await.map_err(failed)?;
         Ok(Self { options, observer, state: Mutex::new(State::Idle(connection)) })
     }
 
@@ -97,15 +99,14 @@ impl Session {
         let (mut connection, begins) = match std::mem::replace(state, State::Closed) {
             State::Idle(connection) => (connection, true),
             State::InTransaction(connection) => (connection, false),
-            State::Closed => (self.options.connect().await.map_err(failed)?, true),
+            State::Closed => (connected(&self.options).await.map_err(failed)?, true),
             State::Ended => {
                 *state = State::Ended;
                 return Err(failed(sqlx::Error::PoolClosed));
             }
         };
-        let (text, values) = joined(&statements, begins, ends);
         let began = Instant::now();
-        let answers = answers(&mut connection, text, values).await;
+        let answers = answers(&mut connection, Script::of(&statements, begins, ends)).await;
         self.tell(&statements, began, answers.is_err());
         match answers {
             Ok(answers) => {
@@ -131,26 +132,48 @@ impl Session {
     }
 }
 
-/// Statements as one text, with all their values.
-fn joined(statements: &[Statement], begins: bool, ends: bool) -> (String, SqlxValues) {
-    let texts = statements.iter().map(|statement| statement.sql.as_str());
-    let begin = begins.then_some(BEGIN);
-    let text = begin.into_iter().chain(texts).chain(ends.then_some("COMMIT")).collect::<Vec<_>>().join("; ");
-    let values = statements.iter().filter_map(|statement| statement.values.as_ref());
-    let values = values.flat_map(|values| values.iter().cloned()).collect();
-    (text, SqlxValues(sea_orm::sea_query::Values(values)))
+async fn connected(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    connection.execute(AssertSqlSafe(one_statement::definition())).await?;
+    Ok(connection)
 }
 
-async fn answers(
-    connection: &mut SqliteConnection,
+/// Statements as one text, with all their values.
+struct Script {
     text: String,
     values: SqlxValues,
-) -> Result<Answers, sqlx::Error> {
-    let mut answers = Answers::default();
+    /// How many statements it has.
+    len: usize,
+}
+
+impl Script {
+    fn of(statements: &[Statement], begins: bool, ends: bool) -> Self {
+        // One that is all of a transaction is begun and committed by itself.
+        let is_all = begins && ends && statements.len() == 1;
+        let texts = statements.iter().map(|statement| statement.sql.as_str());
+        let begin = (begins && !is_all).then_some(BEGIN);
+        let end = (ends && !is_all).then_some("COMMIT");
+        let texts: Vec<_> = begin.into_iter().chain(texts).chain(end).collect();
+        let values = statements.iter().filter_map(|statement| statement.values.as_ref());
+        let values = values.flat_map(|values| values.iter().cloned()).collect();
+        Self {
+            text: texts.join("; "),
+            values: SqlxValues(sea_orm::sea_query::Values(values)),
+            len: texts.len(),
+        }
+    }
+}
+
+async fn answers(connection: &mut SqliteConnection, script: Script) -> Result<Answers, sqlx::Error> {
+    let Script { text, values, len } = script;
+    let (mut answers, mut done) = (Answers::default(), 0);
     let mut each = connection.fetch_many(sqlx::query_with(AssertSqlSafe(text), values));
-    while let Some(answer) = each.try_next().await? {
+    // Nothing comes after the last statement's result. To be told so would be to be woken once more.
+    while done < len
+        && let Some(answer) = each.try_next().await?
+    {
         match answer {
-            Either::Left(done) => answers.done = done,
+            Either::Left(result) => (answers.done, done) = (result, done + 1),
             Either::Right(row) => answers.rows.push(row),
         }
     }

@@ -177,7 +177,9 @@ fn sqlite_options(options: SqliteConnectOptions, purpose: Purpose) -> SqliteConn
 pub(crate) fn sqlite_writer(url: &str) -> Result<SqliteConnectOptions, StoreError> {
     let options = SqliteConnectOptions::from_str(url);
     let options = options.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    Ok(sqlite_options(options, Purpose::Writing).disable_statement_logging())
+    // What a statement remembers while it runs is no reason to write another file.
+    let options = sqlite_options(options, Purpose::Writing).pragma("temp_store", "MEMORY");
+    Ok(options.disable_statement_logging())
 }
 
 /// How long a transaction may be idle, in seconds, before the server ends it: a connection that was lost without a

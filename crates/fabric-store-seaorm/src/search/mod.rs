@@ -33,7 +33,7 @@ use self::scan::find_in_tail;
 use self::sql::Sql;
 use self::sqlite::SqliteFts;
 use self::tail::numbered;
-pub(crate) use self::tail::{Batch, index, len, note, tail, upcoming};
+pub(crate) use self::tail::{Batch, NEXT_NUMBER, index, len, note, tail, upcoming};
 use crate::error::DatabaseError;
 use crate::query::messages::with_attachments;
 use crate::schema::entity::{channel, member, message};

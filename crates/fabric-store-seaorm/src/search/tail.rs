@@ -22,8 +22,12 @@ const BATCH_BYTES: u64 = 256 << 10;
 /// Messages of the tail by their numbers, the oldest first.
 pub(crate) type Batch = Arc<[(i64, String)]>;
 
+/// On `SQLite`, the number of the next message. When the tail is empty, `SQLite` itself would begin anew with 1.
+pub(crate) const NEXT_NUMBER: &str = "1 + MAX(IFNULL((SELECT MAX(number) FROM search_tail), 0), \
+                                      IFNULL((SELECT MAX(number) FROM search_documents), 0))";
+
 /// Notes messages that are stored in the same transaction, of which each [can be found], in the order of storing. They
-/// are found from its commit on.
+/// are found from its commit on. Not for `SQLite`, where they are rows of the batch's one statement.
 ///
 /// [can be found]: fabric_domain::rules::search::is_findable
 pub(crate) fn note<'a>(
@@ -32,17 +36,7 @@ pub(crate) fn note<'a>(
 ) -> Option<Statement> {
     let messages = messages.into_iter();
     let more = messages.len().checked_sub(1)?;
-    let text = if backend == DbBackend::Sqlite {
-        // When the tail is empty, SQLite itself would begin anew with 1.
-        let next = "1 + MAX(IFNULL((SELECT MAX(number) FROM search_tail), 0), \
-                    IFNULL((SELECT MAX(number) FROM search_documents), 0))";
-        format!(
-            "INSERT INTO search_tail (number, message_id) VALUES ({next}, ?){}",
-            ", (NULL, ?)".repeat(more)
-        )
-    } else {
-        format!("INSERT INTO search_tail (message_id) VALUES (?){}", ", (?)".repeat(more))
-    };
+    let text = format!("INSERT INTO search_tail (message_id) VALUES (?){}", ", (?)".repeat(more));
     Some(Sql::new(text, messages.map(Into::into)).into_statement(backend))
 }
 
