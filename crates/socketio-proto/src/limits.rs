@@ -19,9 +19,13 @@ pub struct SessionLimits {
     pub upgrades: bool,
     /// Largest request body or websocket message in bytes. Default 1,000,000.
     pub max_payload: usize,
-    /// Largest number of bytes waiting to be sent to one connection. Default 1 MiB. A connection
-    /// that exceeds it is closed with [`DisconnectReason::QueueFull`](crate::DisconnectReason::QueueFull).
+    /// Largest number of bytes waiting to be sent to one connection in frames of up to 64 KiB. Default 1 MiB. A
+    /// connection that exceeds it is closed with [`DisconnectReason::QueueFull`](crate::DisconnectReason::QueueFull).
     pub queue_bytes: usize,
+    /// Largest number of bytes waiting to be sent to one connection in longer frames. Default 16 MiB. It is to have
+    /// room for some of the largest events that there are, so that several of them at once do not close a client
+    /// that reads.
+    pub queue_large_bytes: usize,
     /// Largest number of frames waiting to be sent to one connection. Default 1,000.
     pub queue_events: usize,
     /// Largest number of attachments of one binary packet. Default 10, as the reference has it.
@@ -30,7 +34,9 @@ pub struct SessionLimits {
     pub max_values: usize,
     /// Largest number of namespaces one connection may join. Default 32.
     pub max_namespaces: usize,
-    /// Packets that one connection may send; one that exceeds the rate is closed with
+    /// Packets that one connection may send. One that exceeds the rate is read more slowly:
+    /// [`ServerSession::paused_until`](crate::server::ServerSession::paused_until) says how much. What came all the
+    /// same, in one request, may exceed it by one burst; past that the connection is closed with
     /// [`DisconnectReason::RateLimit`](crate::DisconnectReason::RateLimit). Default none.
     pub event_rate: Option<Rate>,
 }
@@ -45,6 +51,7 @@ impl Default for SessionLimits {
             upgrades: true,
             max_payload: 1_000_000,
             queue_bytes: 1024 * 1024,
+            queue_large_bytes: 16 * 1024 * 1024,
             queue_events: 1_000,
             max_attachments: 10,
             max_values: 20_000,
@@ -63,6 +70,7 @@ impl SessionLimits {
         with_upgrades => upgrades: bool,
         with_max_payload => max_payload: usize,
         with_queue_bytes => queue_bytes: usize,
+        with_queue_large_bytes => queue_large_bytes: usize,
         with_queue_events => queue_events: usize,
         with_max_attachments => max_attachments: usize,
         with_max_values => max_values: usize,

@@ -357,6 +357,28 @@ impl Conn {
         self.until(config.inbox_events, config.inbox_bytes).await;
     }
 
+    /// Waits until the client may be read again, which has sent too much (back-pressure); or until the connection is
+    /// closed, when whoever reads it looks at that.
+    pub(crate) async fn paced(&self) {
+        while let Some(until) = self.paused_until() {
+            tokio::time::sleep(until.saturating_sub(self.shared.now())).await;
+        }
+    }
+
+    /// Until when the client is not to be read, if it is not.
+    fn paused_until(&self) -> Option<Moment> {
+        let state = self.state.lock();
+        if state.session.is_closed() { None } else { state.session.paused_until(self.shared.now()) }
+    }
+
+    /// Whether more of what the client sends may be taken now.
+    pub(crate) fn may_read_on(&self) -> bool {
+        let state = self.state.lock();
+        !state.session.is_closed()
+            && state.session.paused_until(self.shared.now()).is_none()
+            && self.has_room()
+    }
+
     /// Waits until handlers have done everything that arrived.
     pub(crate) async fn settled(&self) {
         self.until(1, usize::MAX).await;

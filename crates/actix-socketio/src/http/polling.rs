@@ -82,6 +82,8 @@ pub(super) async fn post(
     }
     let body = String::from_utf8(body).map_err(|_| RequestError::Request)?;
     conn.room().await;
+    // The client sends nothing more before this request is answered.
+    conn.paced().await;
     post.done = true;
     if conn.handle(Input::PostBody { body: &body }).post != Some(true) {
         return Err(RequestError::Request);

@@ -146,16 +146,41 @@ async fn who_asks_to_join_again_and_again_is_closed_as_who_connects_again_and_ag
 }
 
 #[actix_web::test]
-async fn who_floods_is_closed() {
+async fn who_floods_is_read_more_slowly_and_loses_nothing() {
     let mut limited = config();
-    limited.limits.event_rate = Some(Rate { per_second: 10, burst: 20 });
-    let mut server = Server::start(limited);
+    limited.limits.event_rate = Some(Rate { per_second: 100, burst: 20 });
+    let server = Server::start(limited);
     let mut other = Ws::joined(server.address).await;
     let mut ws = Ws::joined(server.address).await;
-    for _ in 0..100 {
-        ws.text("42[\"message\"]").await;
+    let begun = std::time::Instant::now();
+    for ack in 0..70 {
+        ws.text(&format!("42{ack}[\"a\"]")).await;
     }
-    assert_eq!(ws.closed().await, (1008, "rate limit".into()));
+    for ack in 0..70 {
+        assert!(ws.read().await.starts_with(&format!("43{ack}[")));
+    }
+    assert!(begun.elapsed() > Duration::from_millis(400), "{:?}", begun.elapsed());
+    other.text("421[\"a\"]").await;
+    assert_eq!(other.read().await, "431[]");
+    drop((ws, other));
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn who_floods_by_polling_is_answered_later_and_past_a_burst_of_debt_closed() {
+    let mut limited = config();
+    limited.limits.event_rate = Some(Rate { per_second: 100, burst: 20 });
+    let mut server = Server::start(limited);
+    let mut other = Ws::joined(server.address).await;
+    let path = format!("{POLL}&sid={}", session(server.address, POLL).await);
+    let events = |count| vec!["42[\"a\"]"; count].join("\u{1e}");
+    let begun = std::time::Instant::now();
+    assert_eq!(post(server.address, &path, "40").await.status, 200);
+    for count in [35, 5, 5] {
+        assert_eq!(post(server.address, &path, &events(count)).await.status, 200);
+    }
+    assert!(begun.elapsed() > Duration::from_millis(200), "{:?}", begun.elapsed());
+    post(server.address, &path, &events(100)).await;
     server.saw("disconnected rate limit").await;
     other.text("421[\"a\"]").await;
     assert_eq!(other.read().await, "431[]");

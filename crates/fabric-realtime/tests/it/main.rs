@@ -1,6 +1,7 @@
 //! The gateway as clients see it: a guild in memory, served on loopback.
 
 mod client;
+mod content;
 mod presence;
 mod recovery;
 mod revocation;

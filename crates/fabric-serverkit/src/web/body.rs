@@ -7,6 +7,7 @@ use fabric_api::error_answer::ErrorAnswer;
 use fabric_domain::model::Refusal;
 use serde_json::Value;
 use thiserror::Error;
+use well_formed_json::well_formed;
 
 /// So many values are in no request that anybody means. Each takes sixteen times the room of its two bytes.
 const MAX_VALUES: usize = 20_000;
@@ -53,7 +54,7 @@ impl From<BodyError> for ErrorAnswer {
 }
 
 /// Reads the request's body as JSON, whatever its type is said to be, up to the route's [`BodyLimit`]. `None` is no
-/// body at all.
+/// body at all; half an emoji is U+FFFD (spec/4 section 4).
 pub fn json_body(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -75,7 +76,8 @@ pub fn json_body(
         if separators(&bytes) >= MAX_VALUES {
             return Err(BodyError::TooManyValues);
         }
-        serde_json::from_slice(&bytes).map(Some).map_err(BodyError::NotJson)
+        let mended = well_formed(&bytes);
+        serde_json::from_slice(mended.as_deref().unwrap_or(&bytes)).map(Some).map_err(BodyError::NotJson)
     }
 }
 
@@ -132,6 +134,7 @@ mod tests {
     async fn a_body_is_read_within_its_bounds() {
         assert_eq!(read("").await.unwrap(), None);
         assert_eq!(read("{\"a\": 1}").await.unwrap(), Some(json!({ "a": 1 })));
+        assert_eq!(read(r#"{"a": "cut \ud83d"}"#).await.unwrap(), Some(json!({ "a": "cut \u{fffd}" })));
         assert!(matches!(read("{").await, Err(BodyError::NotJson(_))));
         assert!(matches!(read("[".repeat(10_000)).await, Err(BodyError::NotJson(_))), "too deep");
         assert!(matches!(read(format!("[{}0]", "0,".repeat(20_000))).await, Err(BodyError::TooManyValues)));

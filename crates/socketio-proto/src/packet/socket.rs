@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq};
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned, ser::SerializeSeq};
 use serde_json::{Map, Value};
 use socketioxide_core::{
     Str, Value as RawValue,
@@ -362,8 +362,12 @@ fn text_of(value: &RawValue) -> Result<&str, DecodeError> {
     value.as_str().map(Str::as_str).ok_or(DecodeError::Payload)
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, DecodeError> {
-    serde_json::from_str(text).map_err(|_| DecodeError::Payload)
+/// Half an emoji is content that is merely wrong, and no reason to end a connection.
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    let mended = well_formed_json::well_formed(text.as_bytes());
+    mended
+        .map_or_else(|| serde_json::from_str(text), |mended| serde_json::from_slice(&mended))
+        .map_err(|_| DecodeError::Payload)
 }
 
 fn json(value: &impl Serialize) -> Result<String, EncodeError> {

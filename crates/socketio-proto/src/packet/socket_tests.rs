@@ -47,6 +47,18 @@ fn reads_every_packet_type() {
 }
 
 #[test]
+fn half_an_emoji_is_no_malformed_packet() {
+    let text = r#"2["message.post",{"content":"cut \ud83d"}]"#;
+    assert_eq!(one(text), Ok(event("/", None, "message.post", vec![json!({"content": "cut \u{fffd}"})])));
+    assert_eq!(one(r#"2["\ude00"]"#), Ok(event("/", None, "\u{fffd}", vec![])));
+    let auth = json!({"token": "\u{fffd}"}).as_object().cloned();
+    assert_eq!(one(r#"0{"token":"\ud83d"}"#), Ok(Packet::Connect { namespace: "/".into(), payload: auth }));
+    let ack =
+        Packet::Ack { namespace: "/".into(), ack: 1, args: vec![json!("\u{fffd}")], attachments: vec![] };
+    assert_eq!(one(r#"31["\ud83d"]"#), Ok(ack));
+}
+
+#[test]
 fn refuses_every_malformed_packet() {
     for text in [
         "",

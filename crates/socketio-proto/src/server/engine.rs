@@ -28,6 +28,8 @@ pub(super) struct Engine {
     pong_by: Option<Moment>,
     /// Whether another packet already extended `pong_by`.
     extended: bool,
+    /// Until then the client is not read: it has sent too much.
+    paused_until: Option<Moment>,
     heartbeat: Heartbeat,
     closed: Option<Closed>,
 }
@@ -83,7 +85,7 @@ impl Engine {
             ping_timeout: millis(limits.ping_timeout),
             max_payload: limits.max_payload as u64,
         });
-        let mut queue = Queue::new(limits.queue_events, limits.queue_bytes);
+        let mut queue = Queue::default();
         queue.push(text(&open));
         Self {
             link: match transport {
@@ -96,6 +98,7 @@ impl Engine {
             ping_at: Some(now + limits.ping_interval),
             pong_by: None,
             extended: false,
+            paused_until: None,
             heartbeat: Heartbeat::default(),
             closed: None,
             limits,
@@ -157,7 +160,8 @@ impl Engine {
             let late = now.saturating_sub(due) >= self.limits.ping_timeout;
             let fresh = late && matches!(self.link, Link::WebSocket { .. });
             let sent = if fresh { now } else { due };
-            self.pong_by = Some(sent + self.limits.ping_timeout);
+            let read = self.paused_until.filter(|until| *until > sent).unwrap_or(sent);
+            self.pong_by = Some(read.saturating_add(self.limits.ping_timeout));
             self.extended = false;
             self.heartbeat.sent += 1;
             self.queue.rest();
@@ -379,6 +383,17 @@ impl Engine {
         }
     }
 
+    /// The client is not read for a while. Its pong waits behind what it has sent, so it gets the whole time for it
+    /// after that: such a client is there.
+    pub(super) fn pause_reading(&mut self, until: Moment) {
+        self.paused_until = Some(until);
+        self.pong_by = self.pong_by.map(|by| by.max(until.saturating_add(self.limits.ping_timeout)));
+    }
+
+    pub(super) fn paused_until(&self) -> Option<Moment> {
+        self.paused_until
+    }
+
     /// Queues frames for the client, all or none.
     pub(super) fn send(
         &mut self,
@@ -389,7 +404,7 @@ impl Engine {
         if self.is_closed() {
             return Err(SendError::Closed);
         }
-        if !self.queue.fits(frames) {
+        if !self.queue.fits(frames, &self.limits) {
             self.close(DisconnectReason::QueueFull, Owes::Close, now, out);
             return Err(SendError::QueueFull);
         }
@@ -400,12 +415,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Queues frames of `bytes` bytes in all for a websocket that is to be woken, if nothing else comes of it. False:
-    /// nothing was done.
-    pub(super) fn queue(&mut self, frames: &[Frame], bytes: usize) -> bool {
+    /// Queues frames for a websocket that is to be woken, if nothing else comes of it. False: nothing was done.
+    pub(super) fn queue(&mut self, frames: &[Frame]) -> bool {
         let takes = self.closed.is_none()
             && matches!(self.link, Link::WebSocket { .. })
-            && self.queue.fits_size(frames.len(), bytes);
+            && self.queue.fits(frames, &self.limits);
         if takes {
             for frame in frames {
                 self.queue.push(frame.clone());

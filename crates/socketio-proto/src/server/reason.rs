@@ -22,10 +22,10 @@ pub enum DisconnectReason {
     ForcedServerClose,
     /// The server is being stopped.
     ServerShuttingDown,
-    /// More waits to be sent than [`crate::SessionLimits::queue_bytes`] or
-    /// [`crate::SessionLimits::queue_events`] allow.
+    /// More waits to be sent than [`crate::SessionLimits::queue_bytes`],
+    /// [`crate::SessionLimits::queue_large_bytes`] or [`crate::SessionLimits::queue_events`] allow.
     QueueFull,
-    /// The client sends more than [`crate::SessionLimits::event_rate`] allows.
+    /// The client sends far more than [`crate::SessionLimits::event_rate`] allows.
     RateLimit,
 }
 

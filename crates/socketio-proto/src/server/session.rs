@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     DisconnectReason, Heartbeat, Input, Message, Output, SendError,
     engine::{Engine, Owes},
-    spaces::{Capacity, Misplaced, Placed, Spaces},
+    spaces::{Misplaced, Placed, Spaces},
 };
 use crate::{
     Moment, SessionLimits, TokenBucket,
@@ -182,6 +182,9 @@ impl ServerSession {
             Ok(None) => {}
             Err(Misplaced(reason)) => self.engine.close(reason, Owes::Close, now, out),
         }
+        if let Some(settled) = layer.rate.as_ref().and_then(TokenBucket::settled_at) {
+            self.engine.pause_reading(settled);
+        }
     }
 
     /// When the connection ended, so did its namespaces.
@@ -202,6 +205,12 @@ impl ServerSession {
     pub fn deadline(&self) -> Option<Moment> {
         let connect_by = self.socket.as_ref().and_then(|layer| layer.connect_by);
         [self.engine.deadline(), connect_by].into_iter().flatten().min()
+    }
+
+    /// Until when nothing more is to be read of the client, which has sent more than
+    /// [`SessionLimits::event_rate`] allows.
+    pub fn paused_until(&self, now: Moment) -> Option<Moment> {
+        self.engine.paused_until().filter(|until| *until > now)
     }
 
     /// Whether the session ended.
@@ -280,7 +289,7 @@ impl ServerSession {
     /// and the queue has room, so that nothing comes of it but [`Output::Wake`], which the caller is to do. False:
     /// nothing was done.
     pub fn queue(&mut self, event: &Outgoing) -> bool {
-        self.is_joined(event.namespace()) && self.engine.queue(event.frames(), event.size())
+        self.is_joined(event.namespace()) && self.engine.queue(event.frames())
     }
 
     /// Sends an event that asks for an acknowledgement with this id.
@@ -302,8 +311,7 @@ impl ServerSession {
         out: &mut Vec<Output>,
     ) -> Result<(), SendError> {
         let Some(layer) = &mut self.socket else { return Err(SendError::Closed) };
-        let capacity = Capacity { frames: self.limits.queue_events, bytes: self.limits.queue_bytes };
-        let sent = match layer.spaces.hold(namespace, frames, capacity) {
+        let sent = match layer.spaces.hold(namespace, frames, &self.limits) {
             Placed::Absent => Err(SendError::Closed),
             Placed::Held => Ok(()),
             Placed::Joined => self.engine.send(frames, now, out),
@@ -395,7 +403,7 @@ impl SocketLayer {
             }
         };
         let Some(packet) = packet else { return Ok(None) };
-        if self.rate.as_mut().is_some_and(|rate| !rate.take(now)) {
+        if self.rate.as_mut().is_some_and(|rate| !rate.take_on_credit(now)) {
             return Err(Misplaced(DisconnectReason::RateLimit));
         }
         self.spaces.packet(packet, self.size, max_namespaces).map(Some)

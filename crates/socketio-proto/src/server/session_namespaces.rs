@@ -146,15 +146,51 @@ fn volatile_is_sent_only_when_it_leaves_at_once() {
 }
 
 #[test]
-fn who_sends_too_fast_is_closed() {
+fn who_sends_too_fast_is_read_more_slowly() {
     let mut limits = limits();
     limits.event_rate = Some(Rate { per_second: 10, burst: 3 });
     let mut client = Client::joined(limits);
-    assert_eq!(closed(&client.text("42[\"a\"]")), None);
-    assert_eq!(closed(&client.text("42[\"a\"]")), None);
-    let out = client.text("42[\"a\"]");
-    assert_eq!(closed(&out), Some(DisconnectReason::RateLimit));
+    // The CONNECT counts, too.
+    for _ in 0..2 {
+        assert_eq!(client.text("42[\"a\"]").len(), 1);
+        assert_eq!(client.session.paused_until(client.now), None);
+    }
+    assert_eq!(client.text("42[\"a\"]").len(), 1);
+    assert_eq!(client.session.paused_until(client.now), Some(ms(100)));
+    client.now = ms(100);
+    assert_eq!(client.session.paused_until(client.now), None);
+    assert_eq!(client.text("42[\"a\"]").len(), 1);
+    assert_eq!(client.session.paused_until(client.now), Some(ms(200)));
+}
+
+#[test]
+fn who_sends_far_too_much_at_once_is_closed() {
+    let mut limits = limits();
+    limits.event_rate = Some(Rate { per_second: 10, burst: 3 });
+    let mut client = Client::joined(limits);
+    for _ in 0..5 {
+        assert_eq!(closed(&client.text("42[\"a\"]")), None);
+    }
+    assert_eq!(closed(&client.text("42[\"a\"]")), Some(DisconnectReason::RateLimit));
     assert_eq!(client.pull().1, Pull::End { code: 1008, reason: "rate limit" });
+}
+
+/// Its pong is behind what it has sent.
+#[test]
+fn who_is_read_more_slowly_has_as_much_longer_for_its_pong() {
+    let mut limits = limits();
+    limits.event_rate = Some(Rate { per_second: 1, burst: 3 });
+    let mut client = Client::joined(limits);
+    client.at(300);
+    for _ in 0..4 {
+        client.text("42[\"a\"]");
+    }
+    let until = client.session.paused_until(client.now).unwrap();
+    assert!(until > ms(1_000));
+    client.now = until + ms(199);
+    assert_eq!(closed(&client.handle(Input::Time)), None);
+    client.now += ms(1);
+    assert_eq!(closed(&client.handle(Input::Time)), Some(DisconnectReason::PingTimeout));
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{DisconnectReason, Output};
-use crate::packet::{DecodeError, Frame, Packet};
+use super::{DisconnectReason, Output, queue::Load};
+use crate::{
+    SessionLimits,
+    packet::{DecodeError, Frame, Packet},
+};
 
 /// The namespaces of one connection. A list: nearly all connections are in one.
 #[derive(Debug, Default)]
@@ -21,7 +24,7 @@ struct Space {
 #[derive(Debug, Default)]
 struct Held {
     frames: Vec<Frame>,
-    bytes: usize,
+    load: Load,
 }
 
 /// A packet out of place; the connection is to be closed for this reason.
@@ -104,16 +107,15 @@ impl Spaces {
     }
 
     /// Holds frames back if the CONNECT is not answered yet. `None`: not in this namespace.
-    pub(super) fn hold(&mut self, namespace: &str, frames: &[Frame], capacity: Capacity) -> Placed {
+    pub(super) fn hold(&mut self, namespace: &str, frames: &[Frame], limits: &SessionLimits) -> Placed {
         let Some(space) = self.find(namespace) else { return Placed::Absent };
         let Some(held) = &mut space.held else { return Placed::Joined };
-        let bytes: usize = frames.iter().map(Frame::len).sum();
-        let fits = held.frames.is_empty()
-            || (held.frames.len() + frames.len() <= capacity.frames && held.bytes + bytes <= capacity.bytes);
-        if !fits {
+        if !held.load.fits(frames, limits) {
             return Placed::Full;
         }
-        held.bytes += bytes;
+        for frame in frames {
+            held.load.add(frame);
+        }
         held.frames.extend_from_slice(frames);
         Placed::Held
     }
@@ -126,12 +128,6 @@ impl Spaces {
     pub(super) fn names(&self) -> Vec<String> {
         self.list.iter().map(|space| space.name.to_string()).collect()
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Capacity {
-    pub(super) frames: usize,
-    pub(super) bytes: usize,
 }
 
 /// What became of frames for a namespace.

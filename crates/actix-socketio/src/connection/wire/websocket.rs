@@ -185,6 +185,7 @@ impl WebSocket {
 
     async fn receive(&self, receiver: &mut Receiver) -> Result<(), End> {
         self.conn.room().await;
+        self.conn.paced().await;
         std::future::poll_fn(|cx| receiver.poll_receive(cx, |received| self.take(received))).await
     }
 
@@ -201,7 +202,7 @@ impl WebSocket {
             Received::Ping(payload) => return self.pong(payload),
             Received::Close => return false,
         }
-        self.conn.has_room() && !self.conn.is_closed()
+        self.conn.may_read_on()
     }
 
     /// Answers a ping. False when the client has left too many answers unread.
