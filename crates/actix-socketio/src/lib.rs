@@ -30,7 +30,7 @@ pub use engine_io::{EngineHandler, EngineIo, EngineMessage, EngineSocket};
 pub use error::{AckError, EmitError};
 pub use handler::{ConnectError, Event, Handler};
 pub use handshake::{Handshake, Previous};
-pub use http_server::HttpServer;
+pub use http_server::{Client, ClientLimits, Held, HttpServer, NoRoom};
 pub use server::{Builder, SocketIo};
 pub use socket::{AckSender, Socket};
 pub use socketio_proto as proto;

@@ -1,22 +1,27 @@
 //! The HTTP server: actix-web's, and TCP connections that become websockets are ours.
 
+mod clients;
+mod guarded;
+
 use std::{
     cell::OnceCell,
-    fmt, io,
+    fmt,
+    future::ready,
+    io,
     marker::PhantomData,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     pin::Pin,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
 
 use actix_codec::Framed;
 use actix_http::{
-    ConnectionType, HttpService, KeepAlive, Request, Response, StatusCode,
+    ConnectionType, HttpService, KeepAlive, Protocol, Request, Response, StatusCode,
     body::{BodySize, BoxBody, MessageBody},
-    error::PayloadError,
+    error::{DispatchError, PayloadError},
     h1,
 };
 use actix_server::{Server, ServerBuilder};
@@ -25,9 +30,13 @@ use actix_service::{
 };
 use actix_web::{HttpMessage as _, dev::AppConfig};
 use bytes::{Bytes, BytesMut};
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpStream;
+use socket2::{Domain, Socket, Type};
+use tokio::{net::TcpStream, time::MissedTickBehavior};
 use tokio_util::codec::Encoder as _;
+
+pub use clients::{Client, ClientLimits, Held, NoRoom};
+use clients::Clients;
+use guarded::{Answer, Guarded, Watched};
 
 use crate::{connection::Taken, http::Handover};
 
@@ -51,6 +60,9 @@ pub struct HttpServer<F, I, S, B> {
     makes: PhantomData<(I, S, B)>,
 }
 
+/// How often connections are looked at whose clients may have taken too long.
+const SWEEP: Duration = Duration::from_secs(1);
+
 type OnConnect = dyn Fn(&TcpStream) + Send + Sync;
 
 #[derive(Clone)]
@@ -60,6 +72,7 @@ struct Settings {
     client_request_timeout: Duration,
     client_disconnect_timeout: Duration,
     on_connect: Option<Arc<OnConnect>>,
+    limits: ClientLimits,
 }
 
 impl<F, I, S, B> HttpServer<F, I, S, B>
@@ -81,6 +94,7 @@ where
             client_request_timeout: Duration::from_secs(5),
             client_disconnect_timeout: Duration::from_secs(1),
             on_connect: None,
+            limits: ClientLimits::default(),
         };
         Self { app, builder: ServerBuilder::default(), settings, listeners: Vec::new(), makes: PhantomData }
     }
@@ -118,6 +132,12 @@ where
     /// Called with every connection that was accepted.
     pub fn on_connect(mut self, call: impl Fn(&TcpStream) + Send + Sync + 'static) -> Self {
         self.settings.on_connect = Some(Arc::new(call));
+        self
+    }
+
+    /// What clients may hold of the server.
+    pub fn client_limits(mut self, limits: ClientLimits) -> Self {
+        self.settings.limits = limits;
         self
     }
 
@@ -166,15 +186,17 @@ where
     /// When a bound address cannot be listened to.
     pub fn run(self) -> io::Result<Server> {
         let Self { app, mut builder, settings, listeners, .. } = self;
+        let clients = Clients::new(settings.limits.clone(), settings.longest_rest());
+        tokio::spawn(sweep(Arc::downgrade(&clients)));
         for (n, listener) in listeners.into_iter().enumerate() {
-            let (app, settings) = (app.clone(), settings.clone());
+            let (app, settings, clients) = (app.clone(), settings.clone(), Arc::clone(&clients));
             let shutdown = builder.graceful_shutdown_signal();
             builder = builder.listen(format!("actix-socketio-{n}"), listener, move || {
                 // One instance for each worker, whether a request asks for a websocket or not.
                 let made = Rc::new(OnceCell::new());
                 let on_connect = settings.on_connect.clone();
-                let shutdown = shutdown.clone();
-                HttpService::build()
+                let (shutdown, clients) = (shutdown.clone(), Arc::clone(&clients));
+                let service = HttpService::build()
                     .graceful_shutdown_signal(move || {
                         let shutdown = shutdown.clone();
                         async move { shutdown.notified().await }
@@ -184,14 +206,20 @@ where
                     .client_disconnect_timeout(settings.client_disconnect_timeout)
                     .tcp_nodelay(true)
                     .h1_allow_half_closed(false)
-                    .on_connect_ext(move |stream: &TcpStream, _| {
-                        if let Some(call) = &on_connect {
+                    .on_connect_ext(move |stream: &Guarded, data| {
+                        data.insert(Arc::clone(stream.client()));
+                        if let (Some(call), Some(stream)) = (&on_connect, stream.stream()) {
                             call(stream);
                         }
                     })
                     .upgrade(websockets(Rc::clone(&made)))
-                    .finish(instance(app().into_factory(), made))
-                    .tcp()
+                    .finish(instance(app().into_factory(), made));
+                fn_service(move |stream: TcpStream| {
+                    let peer = stream.peer_addr().ok();
+                    let guarded = Guarded::new(stream, &clients).ok_or(DispatchError::DisconnectTimeout);
+                    ready(guarded.map(|stream| (stream, Protocol::Http1, peer)))
+                })
+                .and_then(service)
             })?;
         }
         Ok(builder.run())
@@ -204,8 +232,31 @@ impl<F, I, S, B> fmt::Debug for HttpServer<F, I, S, B> {
     }
 }
 
+impl Settings {
+    /// How long a connection may rest between two requests, and then take for the head of the next one.
+    fn longest_rest(&self) -> Option<Duration> {
+        let head = Some(self.client_request_timeout).filter(|timeout| !timeout.is_zero())?;
+        match self.keep_alive {
+            KeepAlive::Timeout(rest) => Some(rest + head),
+            KeepAlive::Disabled => Some(head),
+            KeepAlive::Os => None,
+        }
+    }
+}
+
+/// Ends connections whose clients took too long, as long as there is a server.
+async fn sweep(clients: Weak<Clients>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(clients) = clients.upgrade() else { return };
+        clients.sweep();
+    }
+}
+
 fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -214,13 +265,13 @@ fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
 }
 
 /// Makes the application's instance, and leaves it in `made` as well.
-fn instance<S>(
+fn instance<S, B>(
     factory: S,
-    made: Rc<OnceCell<Rc<S::Service>>>,
+    made: Rc<OnceCell<Rc<Watched<S::Service, B>>>>,
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = S::Response,
+    Response = Response<Answer>,
     Error = Response<BoxBody>,
     InitError = S::InitError,
     Service: Service<Request, Future: 'static>,
@@ -229,24 +280,25 @@ fn instance<S>(
 where
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
     S::Error: Into<actix_web::Error>,
+    S::Response: Into<Response<B>>,
     S::Service: 'static,
+    B: MessageBody + 'static,
 {
     let factory = Rc::new(factory);
     fn_factory(move || {
         let (factory, made) = (Rc::clone(&factory), Rc::clone(&made));
         async move {
-            let service = Rc::new(factory.new_service(AppConfig::default()).await?);
+            let service = Rc::new(Watched::new(factory.new_service(AppConfig::default()).await?));
             Ok(Rc::clone(made.get_or_init(|| service)))
         }
     })
-    .map_err(|error: S::Error| error.into().error_response().into())
 }
 
 /// Serves requests for websockets: those that are accepted become ours, and the others get the application's answer.
-fn websockets<S, B>(
+fn websockets<S>(
     app: Rc<OnceCell<Rc<S>>>,
 ) -> impl ServiceFactory<
-    (Request, Framed<TcpStream, h1::Codec>),
+    (Request, Framed<Guarded, h1::Codec>),
     Config = (),
     Response = (),
     Error = actix_http::Error,
@@ -254,10 +306,9 @@ fn websockets<S, B>(
     Future: 'static,
 >
 where
-    S: Service<Request, Response: Into<Response<B>>, Error: Into<actix_web::Error>> + 'static,
-    B: MessageBody + 'static,
+    S: Service<Request, Response = Response<Answer>, Error = Response<BoxBody>> + 'static,
 {
-    fn_service(move |(request, framed): (Request, Framed<TcpStream, h1::Codec>)| {
+    fn_service(move |(request, framed): (Request, Framed<Guarded, h1::Codec>)| {
         let app = app.get().cloned();
         // Boxed, because room for it is part of every connection.
         Box::pin(async move {
@@ -266,8 +317,8 @@ where
             let handover = Handover::default();
             request.extensions_mut().insert(handover.clone());
             match app.call(request).await {
-                Ok(response) => answer(response.into(), &handover, framed).await,
-                Err(error) => answer(error.into().error_response().into(), &handover, framed).await,
+                Ok(response) => answer(response, &handover, framed).await,
+                Err(response) => answer(response, &handover, framed).await,
             }
         })
     })
@@ -276,7 +327,7 @@ where
 async fn answer<B: MessageBody + 'static>(
     mut response: Response<B>,
     handover: &Handover,
-    framed: Framed<TcpStream, h1::Codec>,
+    framed: Framed<Guarded, h1::Codec>,
 ) -> Result<(), actix_http::Error> {
     if let Some(taker) = handover.take()
         && response.status() == StatusCode::SWITCHING_PROTOCOLS
@@ -286,9 +337,9 @@ async fn answer<B: MessageBody + 'static>(
         let message = h1::Message::Item((response.drop_body(), BodySize::None));
         if let Err(error) = parts.codec.encode(message, &mut head) {
             tracing::error!(%error, "the answer to a request for a websocket cannot be written");
-        } else {
+        } else if let Some(stream) = parts.io.into_stream() {
             let unread = parts.read_buf.to_vec();
-            taker.accept(Taken { stream: parts.io, head: head.freeze(), unread });
+            taker.accept(Taken { stream, head: head.freeze(), unread });
         }
         return Ok(());
     }
