@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use fabric_center::{Center, DisplayName, Email, Endpoint, Error, NodeId, Password, Settings};
 use fabric_serverkit::private;
-use fabric_serverkit::program::{HealthError, check_health, raise_open_files, start_log, stop_signal};
+use fabric_serverkit::program::{HealthError, check_health, start_log, stop_signal};
 use serde_json::{Value, json};
 
 /// Fabric's identity hub: users, agents' API keys, guild nodes.
@@ -159,9 +159,6 @@ async fn execute(cli: Cli) -> Result<Option<Value>, CommandError> {
     let serving = matches!(cli.command, Command::Serve);
     // Commands other than `serve` only say what went wrong.
     start_log(if serving { &settings.log } else { "warn" }, settings.log_format);
-    if serving {
-        raise_open_files();
-    }
     match cli.command {
         Command::Serve => serve(&Center::open(settings).await?).await.map(|()| None),
         Command::Healthcheck => {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use fabric_serverkit::Secret;
 use fabric_serverkit::program::{ConfigError, LogFormat, SettingsSource};
+use fabric_serverkit::web::TrustedProxies;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -43,6 +44,12 @@ pub struct Settings {
     pub logins_per_minute_per_address: u32,
     /// Attempts to sign in per minute for one account; 0 is no limit. Default 30.
     pub logins_per_minute_per_account: u32,
+    /// Connections that one address may have at a time; past it the one that has kept Center waiting for longest is
+    /// ended. 0 is no limit. Default 500.
+    pub connections_per_address: u32,
+    /// Comma list of addresses or networks whose `X-Forwarded-For` or `Forwarded` names the client. Without it a proxy
+    /// is one client.
+    pub trusted_proxies: TrustedProxies,
     /// Log filter, for example `info` or `fabric_center=debug`. Default `info`.
     pub log: String,
     /// `text` or `json`. Default `text`.
@@ -64,6 +71,8 @@ impl Default for Settings {
             cors_origins: String::new(),
             logins_per_minute_per_address: 600,
             logins_per_minute_per_account: 30,
+            connections_per_address: 500,
+            trusted_proxies: TrustedProxies::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use fabric_center_client::CenterClient;
-use fabric_serverkit::program::{check_health, raise_open_files, start_log, stop_signal};
+use fabric_serverkit::program::{check_health, start_log, stop_signal};
 use fabric_serverkit::system::SystemClock;
 
 use crate::config::Settings;
@@ -104,7 +104,6 @@ impl Cli {
 
 async fn serve(settings: &Settings) -> ExitCode {
     start_log(&settings.log, settings.log_format);
-    raise_open_files();
     let center = match CenterClient::new(settings.center(), Arc::new(SystemClock)) {
         Ok(center) => Arc::new(center),
         Err(error) => return fail(USAGE, &error),

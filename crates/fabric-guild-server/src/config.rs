@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use fabric_domain::model::{FileRules, GuildId, Quota};
 use fabric_serverkit::Secret;
 use fabric_serverkit::program::{ConfigError, LogFormat, SettingsSource};
+use fabric_serverkit::web::TrustedProxies;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -52,6 +53,12 @@ pub struct Settings {
     pub files: FileRules,
     /// Connections that one address may open each second, and 25 times as many at once; 0 = no limit. Default 20.
     pub connects_per_second: u32,
+    /// HTTP connections that one address may have at a time; past it the one that has kept the node waiting for longest
+    /// is ended. 0 = no limit. Default 500.
+    pub connections_per_address: u32,
+    /// Addresses and networks whose `X-Forwarded-For` or `Forwarded` names the client; without it a proxy is one
+    /// client.
+    pub trusted_proxies: TrustedProxies,
     /// Sockets that one user may have at a time; 0 = no limit. Default 100.
     pub sockets_per_user: u32,
     /// What is registered at Center. Default `http://localhost:PORT`.
@@ -106,6 +113,8 @@ struct Given {
     file_quota_bytes: Option<u64>,
     file_user_quota_bytes: Option<u64>,
     connects_per_second: Option<u32>,
+    connections_per_address: Option<u32>,
+    trusted_proxies: Option<TrustedProxies>,
     sockets_per_user: Option<u32>,
     public_endpoint: Option<String>,
     log: Option<String>,
@@ -195,6 +204,8 @@ impl Settings {
             file_dir: given.file_dir.unwrap_or_else(|| PathBuf::from("files")),
             files,
             connects_per_second: given.connects_per_second.unwrap_or(20),
+            connections_per_address: given.connections_per_address.unwrap_or(500),
+            trusted_proxies: given.trusted_proxies.unwrap_or_default(),
             sockets_per_user: given.sockets_per_user.unwrap_or(100),
             public_endpoint: given.public_endpoint.unwrap_or_else(|| format!("http://localhost:{port}")),
             log: given.log.unwrap_or_else(|| "info".to_owned()),

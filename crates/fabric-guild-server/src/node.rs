@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_socketio::{Config as SocketConfig, HttpServer, Origins, Rate, Recovery, SocketIo};
+use actix_socketio::{Config as SocketConfig, Origins, Rate, Recovery, SocketIo};
 use actix_web::App;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Condition, from_fn};
@@ -17,10 +17,12 @@ use fabric_files::{DiskFiles, FolderError};
 use fabric_http::{Api, UploadPace};
 use fabric_realtime::{Gateway, Hub};
 use fabric_serverkit::system::SystemClock;
-use fabric_serverkit::web::{CONNECTION_SETTINGS, with_request_id};
+use fabric_serverkit::program::raise_open_files;
+use fabric_serverkit::web::{
+    ConnectionLimits, http_server, safe_headers, with_client_address, with_request_id,
+};
 use fabric_store_seaorm::{SchemaError, SqlStore, migrate};
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::config::Settings;
@@ -107,8 +109,20 @@ impl Node {
         };
 
         let (routes, origins) = (sockets.clone(), settings.cors_origins.clone());
-        let server = HttpServer::new(move || {
+        let limits = ConnectionLimits {
+            per_address: settings.connections_per_address,
+            proxies: settings.trusted_proxies.clone(),
+            open_files: raise_open_files(),
+        };
+        let proxies = settings.trusted_proxies.clone();
+        let app = move || {
+            let proxies = proxies.clone();
             App::new()
+                .wrap(safe_headers())
+                .wrap(from_fn(move |request, next| {
+                    let proxies = proxies.clone();
+                    async move { with_client_address(&proxies, request, next).await }
+                }))
                 // Registered first: the socket path answers for its own origins.
                 .configure(routes.configure())
                 .service(
@@ -118,14 +132,8 @@ impl Node {
                         .wrap(Condition::new(is_measured, from_fn(fabric_http::measured)))
                         .configure(fabric_http::configure(api.clone())),
                 )
-        });
-        let server = server
-            .keep_alive(CONNECTION_SETTINGS.keep_alive)
-            .client_request_timeout(CONNECTION_SETTINGS.request_head)
-            .client_disconnect_timeout(CONNECTION_SETTINGS.lingering)
-            .shutdown_timeout(CONNECTION_SETTINGS.shutdown_seconds)
-            .disable_signals()
-            .on_connect(give_up_on_the_dead);
+        };
+        let server = http_server(app, limits);
         let wanted = SocketAddr::new(settings.bind, settings.port);
         let server = server.bind(wanted).map_err(|cause| StartError::Bind { address: wanted, cause })?;
         let address = server.addrs().first().copied().unwrap_or(wanted);
@@ -185,18 +193,6 @@ impl Node {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Node").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-/// A peer that takes nothing for this long is gone, whatever it announced.
-const UNACKNOWLEDGED: Duration = Duration::from_mins(1);
-
-/// Has the kernel end connections whose peer acknowledges nothing: a closed socket's last bytes would keep
-/// it for a quarter of an hour otherwise.
-fn give_up_on_the_dead(connection: &TcpStream) {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = socket2::SockRef::from(connection).set_tcp_user_timeout(Some(UNACKNOWLEDGED)) {
-        tracing::debug!(%error, "a connection keeps the system's own time-out");
     }
 }
 

@@ -13,9 +13,11 @@ use actix_web::dev::Server;
 use actix_web::http::{Method, header};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
+use actix_web::App;
+use fabric_serverkit::program::raise_open_files;
 use fabric_serverkit::web::{
-    BodyLimit, REQUEST_ID, alive, not_found, on, resource, with_connection_settings, with_request_id,
+    BodyLimit, ConnectionLimits, REQUEST_ID, alive, http_server, not_found, on, resource, safe_headers,
+    with_client_address, with_request_id,
 };
 
 use crate::center::Center;
@@ -30,14 +32,19 @@ impl Center {
     /// system chose when [`Settings::port`](crate::Settings::port) is 0. Signals are left to the caller: stop with
     /// [`Server::handle`].
     pub fn server(&self) -> std::io::Result<(Server, SocketAddr)> {
+        let settings = self.settings();
+        let limits = ConnectionLimits {
+            per_address: settings.connections_per_address,
+            proxies: settings.trusted_proxies.clone(),
+            open_files: raise_open_files(),
+        };
         let center = self.clone();
-        let server = HttpServer::new(move || App::new().configure(center.configure()));
-        let server = with_connection_settings(server)
+        let server = http_server(move || App::new().configure(center.configure()), limits)
             .workers(WORKERS)
-            .bind((self.settings().bind, self.settings().port))?;
+            .bind((settings.bind, settings.port))?;
         let address = server.addrs().first().copied();
         let address = address.ok_or_else(|| std::io::Error::other("no address was bound"))?;
-        Ok((server.run(), address))
+        Ok((server.run()?, address))
     }
 
     /// Adds Center's routes to an application of the caller's.
@@ -45,11 +52,17 @@ impl Center {
         let center = self.clone();
         move |config| {
             let cors = cors(&center.settings().cors_origins);
+            let proxies = center.settings().trusted_proxies.clone();
             config.service(
                 web::scope("")
                     .app_data(Data::new(center))
                     .wrap(cors)
                     .wrap(from_fn(with_request_id))
+                    .wrap(safe_headers())
+                    .wrap(from_fn(move |request, next| {
+                        let proxies = proxies.clone();
+                        async move { with_client_address(&proxies, request, next).await }
+                    }))
                     .app_data(BodyLimit(MAX_BODY))
                     .configure(routes)
                     .default_service(web::to(not_found)),

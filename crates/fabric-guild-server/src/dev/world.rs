@@ -15,6 +15,7 @@ use fabric_client::GuildClient;
 use fabric_client::agent::{AgentConnection, Options};
 use fabric_domain::model::{ChannelType, FileRules, UserId};
 use fabric_serverkit::program::LogFormat;
+use fabric_serverkit::web::TrustedProxies;
 use fabric_serverkit::system::{SystemClock, random};
 use fabric_serverkit::{Secret, private};
 use serde::{Deserialize, Serialize};
@@ -199,6 +200,8 @@ fn guild_settings(options: &DevOptions, center_url: &str, keys: &Keys) -> Settin
         edit_window_seconds: 900,
         retention_days: 30,
         connects_per_second: 20,
+        connections_per_address: 500,
+        trusted_proxies: TrustedProxies::default(),
         sockets_per_user: 100,
         metrics_bind: None,
         content_max_chars: 1_000_000,

@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use fabric_api::guild::UploadedFile;
 use fabric_domain::model::{FileName, MediaType, Refusal};
 use fabric_domain::services::Upload;
-use fabric_serverkit::web::HttpError;
+use fabric_serverkit::web::{HttpError, Pace};
 use futures_util::StreamExt;
 
 use crate::Api;
@@ -21,26 +21,14 @@ const FIELD: &str = "file";
 /// What of a request's length may be something else than the file, in bytes: boundaries and the head of the part.
 const FRAME: u64 = 64 * 1024;
 
-/// How slow a client may be: it has `grace` and then a second for so many bytes that have come.
+/// How slowly a file may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UploadPace {
-    /// For everything that is not the file.
-    pub grace: Duration,
-    /// The least bytes a second.
-    pub bytes_per_second: u64,
-}
+pub struct UploadPace(pub Pace);
 
 impl Default for UploadPace {
     /// A minute, and 16 KiB a second.
     fn default() -> Self {
-        Self { grace: Duration::from_mins(1), bytes_per_second: 16 * 1024 }
-    }
-}
-
-impl UploadPace {
-    /// How long a client may take for so many bytes.
-    fn allowed(self, received: u64) -> Duration {
-        self.grace + Duration::from_secs(received / self.bytes_per_second.max(1))
+        Self(Pace { grace: Duration::from_mins(1), bytes_per_second: 16 * 1024 })
     }
 }
 
@@ -122,7 +110,7 @@ impl Reading {
 
     /// How much time the client has left.
     fn left(&self) -> Duration {
-        self.pace.allowed(self.received).saturating_sub(self.begun.elapsed())
+        self.pace.0.allowed(self.received).saturating_sub(self.begun.elapsed())
     }
 }
 
@@ -144,17 +132,4 @@ fn described(part: &Field) -> Result<(FileName, MediaType), Refusal> {
 fn file_name(disposition: &ContentDisposition) -> Option<String> {
     let extended = disposition.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
     extended.or_else(|| disposition.get_filename().map(str::to_owned))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_has_its_grace_and_a_second_for_so_many_bytes() {
-        let pace = UploadPace { grace: Duration::from_secs(5), bytes_per_second: 100 };
-        assert_eq!(pace.allowed(0), Duration::from_secs(5));
-        assert_eq!(pace.allowed(1_000), Duration::from_secs(15));
-        assert_eq!(UploadPace { bytes_per_second: 0, ..pace }.allowed(3), Duration::from_secs(8));
-    }
 }

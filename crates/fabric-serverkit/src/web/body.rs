@@ -1,13 +1,23 @@
 //! Reading JSON bodies.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_socketio::{Client, NoRoom};
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header;
-use actix_web::{FromRequest as _, HttpRequest, web};
+use actix_web::rt::time::{Instant, timeout};
+use actix_web::web::BytesMut;
 use fabric_api::error_answer::ErrorAnswer;
 use fabric_domain::model::Refusal;
+use futures_util::StreamExt as _;
 use serde_json::Value;
 use thiserror::Error;
 use well_formed_json::well_formed;
+
+use super::pace::Pace;
 
 /// So many values are in no request that anybody means. Each takes sixteen times the room of its two bytes.
 const MAX_VALUES: usize = 20_000;
@@ -19,6 +29,17 @@ pub struct BodyLimit(pub usize);
 impl Default for BodyLimit {
     fn default() -> Self {
         Self(64 * 1024)
+    }
+}
+
+/// How slowly a JSON body may come, as the app data of an application, a scope or a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyPace(pub Pace);
+
+impl Default for BodyPace {
+    /// Half a minute, and 16 KiB a second.
+    fn default() -> Self {
+        Self(Pace { grace: Duration::from_secs(30), bytes_per_second: 16 * 1024 })
     }
 }
 
@@ -36,7 +57,13 @@ pub enum BodyError {
     NotJson(#[source] serde_json::Error),
     /// It did not arrive whole.
     #[error("the body cannot be read: {0}")]
-    Broken(actix_web::Error),
+    Broken(#[from] PayloadError),
+    /// It did not arrive in time.
+    #[error("the body did not come in time")]
+    TooSlow,
+    /// Too much is held for others already.
+    #[error("the server has no room for the body now")]
+    NoRoom(#[from] NoRoom),
 }
 
 impl From<BodyError> for ErrorAnswer {
@@ -49,27 +76,42 @@ impl From<BodyError> for ErrorAnswer {
             }
             BodyError::NotJson(_) => Self::new(400, "invalid_json", message),
             BodyError::Broken(_) => Self::new(400, "invalid_body", message),
+            BodyError::TooSlow => Self::new(408, "body_too_slow", message),
+            BodyError::NoRoom(_) => Self::new(503, "overloaded", message),
         }
     }
 }
 
-/// Reads the request's body as JSON, whatever its type is said to be, up to the route's [`BodyLimit`]. `None` is no
-/// body at all; half an emoji is U+FFFD (spec/4 section 4).
+/// Reads the request's body as JSON, whatever its type is said to be, up to the route's [`BodyLimit`] and at its
+/// [`BodyPace`]. `None` is no body at all; half an emoji is U+FFFD (spec/4 section 4).
 pub fn json_body(
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> impl Future<Output = Result<Option<Value>, BodyError>> + use<> {
     let BodyLimit(limit) = request.app_data().copied().unwrap_or_default();
+    let BodyPace(pace) = request.app_data().copied().unwrap_or_default();
+    let client = request.conn_data::<Arc<Client>>().cloned();
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0_usize);
-    let payload = web::Payload::from_request(request, payload).into_inner();
+    let mut payload = payload.take();
     async move {
         // Better said before it is sent than after.
         if announced > limit {
             return Err(BodyError::TooLarge(limit));
         }
-        let bytes = payload.map_err(BodyError::Broken)?.to_bytes_limited(limit).await;
-        let bytes = bytes.map_err(|_| BodyError::TooLarge(limit))?.map_err(BodyError::Broken)?;
+        let (begun, mut bytes) = (Instant::now(), BytesMut::new());
+        // What the server has no room for is not waited for either.
+        let mut held = client.as_ref().map(|client| client.hold(0)).transpose()?;
+        loop {
+            let left = pace.allowed(bytes.len() as u64).saturating_sub(begun.elapsed());
+            let chunk = timeout(left, payload.next()).await.map_err(|_| BodyError::TooSlow)?;
+            let Some(chunk) = chunk.transpose()? else { break };
+            if bytes.len() + chunk.len() > limit {
+                return Err(BodyError::TooLarge(limit));
+            }
+            held.as_mut().map(|held| held.grow(chunk.len())).transpose()?;
+            bytes.extend_from_slice(&chunk);
+        }
         if bytes.is_empty() {
             return Ok(None);
         }
