@@ -53,6 +53,9 @@ pub enum Error {
         /// When the next attempt is allowed.
         retry_after_seconds: u64,
     },
+    /// Too many others are signing in right now.
+    #[error("too many sign-ins at once; try again later")]
+    Overloaded,
     /// The database failed.
     #[error("database error: {0}")]
     Database(#[from] DbErr),
@@ -79,6 +82,7 @@ impl Error {
             Self::ApiKeyNotFound => "api_key_not_found",
             Self::EmailTaken => "email_taken",
             Self::RateLimited { .. } => "rate_limited",
+            Self::Overloaded => "overloaded",
             Self::Database(_) | Self::Internal(_) => "internal_error",
         }
     }

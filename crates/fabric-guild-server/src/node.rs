@@ -14,10 +14,10 @@ use fabric_domain::model::GuildId;
 use fabric_domain::ports::{Clock, IdentityCenter, Publisher};
 use fabric_domain::services::{Guild, Ports};
 use fabric_files::{DiskFiles, FolderError};
-use fabric_http::{Api, UploadPace};
+use fabric_http::{Api, Room, UploadPace};
 use fabric_realtime::{Gateway, Hub};
-use fabric_serverkit::system::SystemClock;
 use fabric_serverkit::program::raise_open_files;
+use fabric_serverkit::system::SystemClock;
 use fabric_serverkit::web::{
     ConnectionLimits, http_server, safe_headers, with_client_address, with_request_id,
 };
@@ -106,6 +106,7 @@ impl Node {
             guild: Arc::clone(&guild),
             system_key: settings.commands_sync_key.clone(),
             upload_pace: UploadPace::default(),
+            room: Room::default(),
         };
 
         let (routes, origins) = (sockets.clone(), settings.cors_origins.clone());

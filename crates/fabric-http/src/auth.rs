@@ -10,7 +10,7 @@ use fabric_domain::services::Guild;
 use fabric_serverkit::web::{HttpError, bearer_token};
 use futures_util::future::LocalBoxFuture;
 
-use crate::Api;
+use crate::{Api, Room};
 
 /// The header of the system caller.
 const SYSTEM_KEY_HEADER: &str = "x-fabric-system-key";
@@ -20,6 +20,7 @@ const SYSTEM_KEY_HEADER: &str = "x-fabric-system-key";
 pub(crate) struct GuildUser {
     pub(crate) caller: Caller,
     pub(crate) guild: Arc<Guild>,
+    pub(crate) room: Room,
 }
 
 /// A guild user whose token is in the header, or in the address: a browser's `<img src>` sends no header. The
@@ -67,7 +68,7 @@ impl FromRequest for UserOrSystem {
         let request = request.clone();
         Box::pin(async move {
             let Some(key) = request.headers().get(SYSTEM_KEY_HEADER) else {
-                let GuildUser { caller, guild } = identify(&request, bearer_token(&request)).await?;
+                let GuildUser { caller, guild, .. } = identify(&request, bearer_token(&request)).await?;
                 return Ok(Self { author: Author::User(caller), guild });
             };
             let api = api(&request)?;
@@ -95,7 +96,7 @@ async fn identify(request: &HttpRequest, token: Option<&str>) -> Result<GuildUse
         return Err(HttpError::new(401, "missing_bearer_token", "missing bearer token"));
     };
     let identity = api.guild.identify(token).await?;
-    Ok(GuildUser { caller: identity.caller(), guild: Arc::clone(&api.guild) })
+    Ok(GuildUser { caller: identity.caller(), guild: Arc::clone(&api.guild), room: api.room.clone() })
 }
 
 /// The token of `?access_token=`.

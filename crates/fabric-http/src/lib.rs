@@ -6,6 +6,7 @@
 mod auth;
 mod body;
 mod metrics;
+mod room;
 mod routes;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use fabric_domain::services::Guild;
 use fabric_serverkit::Secret;
 
 pub use metrics::measured;
+pub use room::Room;
 pub use routes::{UploadPace, cors};
 
 /// What the routes work on.
@@ -26,6 +28,8 @@ pub struct Api {
     pub system_key: Secret,
     /// How slowly files may be uploaded.
     pub upload_pace: UploadPace,
+    /// Where long answers are made.
+    pub room: Room,
 }
 
 /// Registers every route. The scope must also be wrapped in [`cors`], and around that in

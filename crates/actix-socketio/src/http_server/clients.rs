@@ -155,7 +155,8 @@ impl Client {
             Phase::Answer => limits.answer_stall,
         };
         let stall = u64::try_from(stall.as_millis()).unwrap_or(u64::MAX);
-        let earned = self.moved.load(Ordering::Relaxed).saturating_mul(1_000) / limits.bytes_per_second.max(1);
+        let earned =
+            self.moved.load(Ordering::Relaxed).saturating_mul(1_000) / limits.bytes_per_second.max(1);
         now.saturating_sub(self.progress.load(Ordering::Relaxed)) > stall
             || now.saturating_sub(self.since.load(Ordering::Relaxed)) > stall.saturating_add(earned)
     }
@@ -250,7 +251,8 @@ impl State {
 fn slowest<'a>(clients: impl Iterator<Item = &'a Arc<Client>>) -> Option<Arc<Client>> {
     clients
         .filter(|client| client.phase() != Phase::Work)
-        .min_by_key(|client| client.progress.load(Ordering::Relaxed))
+        // Of two in the same millisecond, the one that came first.
+        .min_by_key(|client| (client.progress.load(Ordering::Relaxed), client.number))
         .cloned()
 }
 
@@ -323,9 +325,9 @@ impl Clients {
         }
         // Of those who keep the server waiting the holder is none: it comes with more, or has just been answered.
         while state.held + bytes > self.limits.held_bytes {
-            let others = state.all().filter(|client| {
-                !Arc::ptr_eq(client, holder) && client.held.load(Ordering::Relaxed) > 0
-            });
+            let others = state
+                .all()
+                .filter(|client| !Arc::ptr_eq(client, holder) && client.held.load(Ordering::Relaxed) > 0);
             let slowest = slowest(others).ok_or(NoRoom)?;
             state.end(&slowest);
         }
@@ -365,8 +367,8 @@ mod tests {
         ClientLimits { connections: 4, per_address: 2, held_bytes: 100, ..ClientLimits::default() }
     }
 
-    fn address(n: u8) -> Option<IpAddr> {
-        Some([10, 0, 0, n].into())
+    fn enter(clients: &Arc<Clients>, n: u8) -> Option<Arc<Client>> {
+        clients.enter(Some([10, 0, 0, n].into()))
     }
 
     fn ended(client: &Client) -> bool {
@@ -376,25 +378,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_kept_the_server_waiting_for_longest_makes_room_at_its_own_address() {
         let clients = clients(limits());
-        let other = clients.enter(address(2)).unwrap();
-        let first = clients.enter(address(1)).unwrap();
+        let other = enter(&clients, 2).unwrap();
+        let first = enter(&clients, 1).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
-        let second = clients.enter(address(1)).unwrap();
+        let second = enter(&clients, 1).unwrap();
         first.moved(1);
         tokio::time::advance(Duration::from_secs(1)).await;
         second.moved(1);
-        let third = clients.enter(address(1)).unwrap();
+        let third = enter(&clients, 1).unwrap();
         assert!(ended(&first) && !ended(&second) && !ended(&third) && !ended(&other));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_for_which_the_server_works_is_never_ended_for_another() {
         let clients = clients(limits());
-        let working = [1, 1].map(|n| clients.enter(address(n)).unwrap());
-        working.iter().for_each(|client| client.enter(Phase::Work));
-        assert!(clients.enter(address(1)).is_none());
-        let resting = [2, 2].map(|n| clients.enter(address(n)).unwrap());
-        let newcomer = clients.enter(address(3)).unwrap();
+        let working = [1, 1].map(|n| enter(&clients, n).unwrap());
+        for client in &working {
+            client.enter(Phase::Work);
+        }
+        assert!(enter(&clients, 1).is_none());
+        let resting = [2, 2].map(|n| enter(&clients, n).unwrap());
+        let newcomer = enter(&clients, 3).unwrap();
         assert_eq!(resting.iter().filter(|client| ended(client)).count(), 1, "of all there may be four");
         clients.leave(&newcomer);
         tokio::time::advance(Duration::from_hours(1)).await;
@@ -420,7 +424,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_held_is_bounded_and_who_stands_still_has_to_go_for_it() {
         let clients = clients(limits());
-        let (slow, fast) = (clients.enter(address(1)).unwrap(), clients.enter(address(2)).unwrap());
+        let (slow, fast) = (enter(&clients, 1).unwrap(), enter(&clients, 2).unwrap());
         slow.enter(Phase::Body);
         let of_slow = slow.hold(60).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -447,7 +451,7 @@ mod tests {
             ..limits()
         };
         let clients = clients(pace);
-        let [stalled, slow, steady, resting] = [1; 4].map(|n| clients.enter(address(n)).unwrap());
+        let [stalled, slow, steady, resting] = [1; 4].map(|n| enter(&clients, n).unwrap());
         stalled.enter(Phase::Body);
         slow.enter(Phase::Answer);
         steady.enter(Phase::Body);

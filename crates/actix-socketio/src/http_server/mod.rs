@@ -34,8 +34,8 @@ use socket2::{Domain, Socket, Type};
 use tokio::{net::TcpStream, time::MissedTickBehavior};
 use tokio_util::codec::Encoder as _;
 
-pub use clients::{Client, ClientLimits, Held, NoRoom};
 use clients::Clients;
+pub use clients::{Client, ClientLimits, Held, NoRoom};
 use guarded::{Answer, Guarded, Watched};
 
 use crate::{connection::Taken, http::Handover};
@@ -264,10 +264,13 @@ fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// The application's instance of a worker, once it is made.
+type Made<S> = Rc<OnceCell<Rc<S>>>;
+
 /// Makes the application's instance, and leaves it in `made` as well.
 fn instance<S, B>(
     factory: S,
-    made: Rc<OnceCell<Rc<Watched<S::Service, B>>>>,
+    made: Made<Watched<S::Service, B>>,
 ) -> impl ServiceFactory<
     Request,
     Config = (),
@@ -296,7 +299,7 @@ where
 
 /// Serves requests for websockets: those that are accepted become ours, and the others get the application's answer.
 fn websockets<S>(
-    app: Rc<OnceCell<Rc<S>>>,
+    app: Made<S>,
 ) -> impl ServiceFactory<
     (Request, Framed<Guarded, h1::Codec>),
     Config = (),

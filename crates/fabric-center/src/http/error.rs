@@ -33,6 +33,7 @@ fn status(error: &Error) -> u16 {
         Error::GuildNotFound | Error::UserNotFound | Error::ApiKeyNotFound => 404,
         Error::EmailTaken => 409,
         Error::RateLimited { .. } => 429,
+        Error::Overloaded => 503,
         Error::Database(_) | Error::Internal(_) => 500,
     }
 }

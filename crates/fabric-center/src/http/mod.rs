@@ -9,11 +9,11 @@ mod node_routes;
 use std::net::SocketAddr;
 
 use actix_cors::Cors;
+use actix_web::App;
 use actix_web::dev::Server;
 use actix_web::http::{Method, header};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::App;
 use fabric_serverkit::program::raise_open_files;
 use fabric_serverkit::web::{
     BodyLimit, ConnectionLimits, REQUEST_ID, alive, http_server, not_found, on, resource, safe_headers,

@@ -15,8 +15,8 @@ use fabric_client::GuildClient;
 use fabric_client::agent::{AgentConnection, Options};
 use fabric_domain::model::{ChannelType, FileRules, UserId};
 use fabric_serverkit::program::LogFormat;
-use fabric_serverkit::web::TrustedProxies;
 use fabric_serverkit::system::{SystemClock, random};
+use fabric_serverkit::web::TrustedProxies;
 use fabric_serverkit::{Secret, private};
 use serde::{Deserialize, Serialize};
 

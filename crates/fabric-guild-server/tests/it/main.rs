@@ -10,6 +10,7 @@ mod load;
 mod metrics;
 mod oracle;
 mod outage;
+mod slow_clients;
 mod stop;
 mod world;
 

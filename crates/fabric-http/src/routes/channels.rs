@@ -21,6 +21,7 @@ pub(super) async fn list(user: GuildUser, query: web::Query<ListQuery>) -> Resul
     let mut rows = Vec::new();
     // One node serves one guild; any other has no channels here.
     if query.guild_id.as_ref().is_none_or(|guild| guild == user.guild.id()) {
+        let _place = user.room.for_a_list().await?;
         rows = user.guild.channels(&user.caller).await?.into_iter().map(ChannelRow::from).collect();
     }
     Ok(HttpResponse::Ok().json(rows))

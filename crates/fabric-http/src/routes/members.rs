@@ -26,6 +26,7 @@ fn rows(channel_type: ChannelType, members: Vec<MemberView>) -> Vec<MemberRow> {
 }
 
 pub(super) async fn list(user: GuildUser, channel: web::Path<ChannelId>) -> Result<HttpResponse, HttpError> {
+    let _place = user.room.for_a_list().await?;
     let (channel_type, members) = user.guild.members(&user.caller, &channel).await?;
     Ok(HttpResponse::Ok().json(rows(channel_type, members)))
 }

@@ -80,6 +80,7 @@ pub(super) async fn page(
     query: web::Query<HashMap<String, String>>,
 ) -> Result<HttpResponse, HttpError> {
     let (range, limit) = page_query(&query)?;
+    let _place = user.room.for_a_list().await?;
     let page = user.guild.messages(&user.caller, &channel, range, limit).await?;
     let (first, last) = (page.messages.first().map(|m| m.seq), page.messages.last().map(|m| m.seq));
     let info = PageInfo {
@@ -128,6 +129,7 @@ pub(super) async fn revisions(
     path: web::Path<(ChannelId, MessageId)>,
 ) -> Result<HttpResponse, HttpError> {
     let (channel, id) = path.into_inner();
+    let _place = user.room.for_a_list().await?;
     let revisions = user.guild.revisions(&user.caller, &channel, &id).await?;
     Ok(HttpResponse::Ok().json(revisions.into_iter().map(Revision::from).collect::<Vec<_>>()))
 }

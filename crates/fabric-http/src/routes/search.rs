@@ -15,6 +15,7 @@ pub(super) async fn search(
 ) -> Result<HttpResponse, HttpError> {
     let SearchQuery { query, channel_id, author_user_id, before, limit } = SearchQuery::from_query(&query)?;
     let find = Find { query, channel: channel_id, author: author_user_id, before, limit };
+    let _place = user.room.for_a_search().await?;
     let found = user.guild.search(&user.caller, find).await?;
     let hits = found.hits.into_iter().map(|hit| SearchHit {
         channel_id: hit.message.channel_id.clone(),

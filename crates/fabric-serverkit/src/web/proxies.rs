@@ -134,7 +134,10 @@ mod tests {
         ] {
             assert_eq!(client("10.1.2.3", &[(name, value)]), "192.0.2.7", "{name}: {value}");
         }
-        assert_eq!(client("10.1.2.3", &[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2")]), "2.2.2.2");
+        assert_eq!(
+            client("10.1.2.3", &[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2")]),
+            "2.2.2.2"
+        );
         assert_eq!(client("10.1.2.3", &[("x-forwarded-for", "1.1.1.1, unknown")]), "10.1.2.3");
         assert_eq!(client("10.1.2.3", &[("forwarded", "for=\"[2001:db8::7]\"")]), "2001:db8::7");
     }
