@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use actix_socketio::{Config as SocketConfig, HttpServer, Rate, SocketIo};
+use actix_socketio::{ClientLimits, Config as SocketConfig, HttpServer, Rate, SocketIo};
 use actix_web::App;
 use actix_web::dev::ServerHandle;
 use async_trait::async_trait;
@@ -265,7 +265,11 @@ pub(crate) fn caller(user: &str) -> Caller {
 
 fn serve(sockets: &SocketIo) -> Outcome<(ServerHandle, SocketAddr)> {
     let routes = sockets.clone();
+    let mut limits = ClientLimits::default();
+    // All clients have one address here.
+    limits.per_address = 0;
     let server = HttpServer::new(move || App::new().configure(routes.configure()))
+        .client_limits(limits)
         .workers(2)
         .backlog(2_048)
         .disable_signals()

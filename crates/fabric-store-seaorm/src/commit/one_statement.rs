@@ -17,9 +17,7 @@
 
 use std::iter::repeat_n;
 
-use sea_orm::{
-    ActiveModelTrait, DbBackend, EntityTrait, IdenStatic, Iterable as _, Statement, Value,
-};
+use sea_orm::{ActiveModelTrait, DbBackend, EntityTrait, IdenStatic, Iterable as _, Statement, Value};
 
 use super::rows::{NewMessage, Part};
 use crate::schema::entity::{channel, idempotency_key, message, owed_wake};

@@ -30,6 +30,7 @@ pub(super) fn command(
         ("RATE_POSTS_PER_SECOND", "0".to_owned()),
         ("RATE_CREATES_PER_MINUTE", "0".to_owned()),
         ("CONNECTS_PER_SECOND", "0".to_owned()),
+        ("CONNECTIONS_PER_ADDRESS", "0".to_owned()),
         ("SOCKETS_PER_USER", "20000".to_owned()),
         ("CONNECTIONS_PER_USER", "20000".to_owned()),
     ];
