@@ -203,6 +203,13 @@ pub struct Member {
     pub email: Option<String>,
     /// `agent` when the user has a live API key.
     pub kind: Open<UserKind>,
+    /// Whether they may sign in. The disabled are listed to the node only, so that history keeps their names.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Body of `POST /auth/resolve-names`.

@@ -33,9 +33,13 @@ impl ErrorAnswer {
 
     /// A request whose fields are wrong, each for its own reason.
     pub fn bad_fields(message: impl Into<String>, fields: Vec<FieldError>) -> Self {
+        Self::new(400, "validation_failed", message).about(fields)
+    }
+
+    /// The same, with what is wrong with each field.
+    fn about(self, fields: Vec<FieldError>) -> Self {
         let problem = |bad: FieldError| FieldProblem { field: bad.field.to_owned(), message: bad.message };
-        let details = Some(fields.into_iter().map(problem).collect());
-        Self { details, ..Self::new(400, "validation_failed", message) }
+        Self { details: Some(fields.into_iter().map(problem).collect()), ..self }
     }
 
     /// The same, caused by this.
@@ -58,7 +62,7 @@ impl ErrorAnswer {
 
 fn status(refusal: &Refusal) -> u16 {
     match refusal {
-        Refusal::Invalid(_) | Refusal::NoTurns | Refusal::NoWakeMapping => 400,
+        Refusal::Invalid(_) | Refusal::UnknownUsers(_) | Refusal::NoTurns | Refusal::NoWakeMapping => 400,
         Refusal::InvalidToken => 401,
         Refusal::NotAMember
         | Refusal::NotChannelOwner
@@ -83,6 +87,9 @@ impl From<Refusal> for ErrorAnswer {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Invalid(fields) => Self::bad_fields("invalid request", fields),
+            Refusal::UnknownUsers(ref users) => {
+                Self::new(status(&refusal), refusal.code(), refusal.to_string()).about(users.clone())
+            }
             refusal => Self::new(status(&refusal), refusal.code(), refusal.to_string()),
         }
     }

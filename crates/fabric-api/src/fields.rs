@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use fabric_domain::model::{FieldError, Refusal, UserId};
+use fabric_domain::model::{FieldError, Refusal, UserId, check_name};
 use serde_json::{Map, Value};
 
 /// A request that is read from a JSON object.
@@ -96,6 +96,18 @@ impl<'a> Fields<'a> {
             return None;
         }
         Some(text)
+    }
+
+    /// A name of 1 to `max` characters that must be given, with nothing in it that is hidden or turns other text.
+    pub fn required_label(&mut self, field: &'static str, max: usize) -> Option<String> {
+        let name = self.required_text(field, max)?;
+        match check_name(&name) {
+            Ok(()) => Some(name),
+            Err(problem) => {
+                self.complain(field, problem);
+                None
+            }
+        }
     }
 
     /// A user id that must be given.

@@ -77,8 +77,12 @@ impl IdentityCenter for Tokens {
         self.users.admin().await
     }
 
-    async fn members(&self) -> Result<Vec<GuildMember>, CenterError> {
+    async fn members(&self) -> Result<Arc<[GuildMember]>, CenterError> {
         self.users.members().await
+    }
+
+    async fn members_now(&self) -> Result<Arc<[GuildMember]>, CenterError> {
+        self.users.members_now().await
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct Answer<V> {
 struct Slot<V> {
     answer: Option<Answer<V>>,
     failure: Option<CenterError>,
+    asked: Timestamp,
 }
 
 impl<V> Slot<V> {
@@ -54,16 +55,36 @@ where
         ask: impl Future<Output = Result<Answer<V>, CenterError>> + Send,
     ) -> Result<V, CenterError> {
         let now = self.clock.now();
+        self.get_if(key, ask, |slot| slot.must_ask(now)).await
+    }
+
+    /// What `ask` says now of `key`; while Center cannot be asked, what is known.
+    pub(crate) async fn renew(
+        &self,
+        key: K,
+        ask: impl Future<Output = Result<Answer<V>, CenterError>> + Send,
+    ) -> Result<V, CenterError> {
+        let now = self.clock.now();
+        self.get_if(key, ask, |slot| slot.asked <= now).await
+    }
+
+    async fn get_if(
+        &self,
+        key: K,
+        ask: impl Future<Output = Result<Answer<V>, CenterError>> + Send,
+        must_ask: impl FnMut(&Slot<V>) -> bool + Send,
+    ) -> Result<V, CenterError> {
+        let asked = self.clock.now();
         let previous = self.slots.get(&key).await.and_then(|slot| slot.answer);
         let look_up = async {
             match ask.await {
-                Ok(answer) => Slot { answer: Some(answer), failure: None },
-                Err(failure) => Slot { answer: previous, failure: Some(failure) },
+                Ok(answer) => Slot { answer: Some(answer), failure: None, asked },
+                Err(failure) => Slot { answer: previous, failure: Some(failure), asked },
             }
         };
         // If the caller who asks goes away, the next of those who wait asks.
-        let entry = self.slots.entry(key).or_insert_with_if(look_up, |slot| slot.must_ask(now)).await;
-        let Slot { answer, failure } = entry.into_value();
+        let entry = self.slots.entry(key).or_insert_with_if(look_up, must_ask).await;
+        let Slot { answer, failure, .. } = entry.into_value();
         match (answer, failure) {
             (Some(answer), None) => Ok(answer.value),
             (Some(answer), Some(_)) if self.clock.now() < answer.usable_until => Ok(answer.value),

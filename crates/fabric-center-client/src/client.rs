@@ -167,6 +167,7 @@ impl Inner {
             name: member.name,
             // Of a kind that came after this version: whoever it is, what is true of agents is the safer guess.
             kind: member.kind.known().copied().unwrap_or(UserKind::Agent),
+            is_active: member.active,
         });
         Ok(self.answer(members.collect(), self.config.members_ttl))
     }
@@ -242,7 +243,11 @@ impl IdentityCenter for CenterClient {
         answer.ok()?.ok()?.ok().flatten()
     }
 
-    async fn members(&self) -> Result<Vec<GuildMember>, CenterError> {
-        Ok(self.0.members.get((), self.0.ask_for_members()).await?.to_vec())
+    async fn members(&self) -> Result<Arc<[GuildMember]>, CenterError> {
+        self.0.members.get((), self.0.ask_for_members()).await
+    }
+
+    async fn members_now(&self) -> Result<Arc<[GuildMember]>, CenterError> {
+        self.0.members.renew((), self.0.ask_for_members()).await
     }
 }

@@ -23,10 +23,12 @@ pub struct Config {
     pub refused_ttl: Duration,
     /// How long confirmed tokens and known names outlive that while Center cannot be asked. Default 5 min.
     pub grace: Duration,
-    /// How long a name's owner is remembered. Default 5 min. Unknown names are remembered for
+    /// How long a name's owner is remembered. Default 15 s, as the list of members: whoever gave a name up is not to
+    /// be woken in place of its new owner. Unknown names are remembered for
     /// [`Config::refused_ttl`]: their owners may be about to join.
     pub name_ttl: Duration,
-    /// How long the list of members is remembered. Default 10 s: whoever has just joined wants to be seen.
+    /// How long the list of members is remembered. Default 15 s: whoever has just joined wants to be seen, and whoever
+    /// was disabled is to be passed over within a minute.
     pub members_ttl: Duration,
     /// How long the admin is remembered. Default one day.
     pub admin_ttl: Duration,
@@ -57,8 +59,8 @@ impl Config {
             token_ttl: Duration::from_mins(1),
             refused_ttl: Duration::from_secs(5),
             grace: Duration::from_mins(5),
-            name_ttl: Duration::from_mins(5),
-            members_ttl: Duration::from_secs(10),
+            name_ttl: Duration::from_secs(15),
+            members_ttl: Duration::from_secs(15),
             admin_ttl: Duration::from_hours(24),
             no_admin_ttl: Duration::from_mins(1),
             admin_patience: Duration::from_secs(1),

@@ -153,15 +153,22 @@ impl Center {
         Ok(row.one(&self.0.db).await?.is_some())
     }
 
-    /// Everybody in the guild who may still sign in, by name.
-    pub(crate) async fn guild_members(&self, node_id: &str, with_emails: bool) -> Result<Vec<Member>, Error> {
-        let rows = self.member_rows(node_id).await?;
+    /// Everybody in the guild who may still sign in, by name; `with_disabled` the others too.
+    pub(crate) async fn guild_members(
+        &self,
+        node_id: &str,
+        with_emails: bool,
+        with_disabled: bool,
+    ) -> Result<Vec<Member>, Error> {
+        let mut rows = self.all_member_rows(node_id).await?;
+        rows.retain(|row| with_disabled || row.disabled_at.is_none());
         let agents = agents(&self.0.db, Some(member_ids(node_id))).await?;
         let member = |row: user::Model| Member {
             kind: kind_of(&row.id, &agents).into(),
             id: row.id.into(),
             name: row.name,
             email: with_emails.then_some(row.email),
+            active: row.disabled_at.is_none(),
         };
         Ok(rows.into_iter().map(member).collect())
     }
@@ -193,9 +200,14 @@ impl Center {
     }
 
     async fn member_rows(&self, node_id: &str) -> Result<Vec<user::Model>, Error> {
+        let mut rows = self.all_member_rows(node_id).await?;
+        rows.retain(|row| row.disabled_at.is_none());
+        Ok(rows)
+    }
+
+    async fn all_member_rows(&self, node_id: &str) -> Result<Vec<user::Model>, Error> {
         let rows = user::Entity::find()
             .filter(user::Column::Id.in_subquery(member_ids(node_id)))
-            .filter(user::Column::DisabledAt.is_null())
             .order_by_asc(user::Column::Name)
             .order_by_asc(user::Column::Id)
             .all(&self.0.db)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fabric_domain::model::FieldError;
+use fabric_domain::model::{FieldError, check_name};
 
 use crate::error::Error;
 
@@ -49,6 +49,8 @@ impl Email {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err("must not have white space or control characters".to_owned());
         }
+        // It is the name of whoever gives none.
+        check_name(text)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -103,7 +105,7 @@ impl DisplayName {
     /// Long enough for an email, which is the default name.
     const MAX_CHARS: usize = 254;
 
-    /// Takes text with something to see in it, without line breaks and other control characters.
+    /// Takes text with something to see in it, and nothing that is hidden or turns other text ([`check_name`]).
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.is_empty() {
@@ -112,9 +114,7 @@ impl DisplayName {
         if text.chars().count() > Self::MAX_CHARS {
             return Err(format!("must have at most {} characters", Self::MAX_CHARS));
         }
-        if text.chars().any(char::is_control) {
-            return Err("must not have control characters".to_owned());
-        }
+        check_name(text)?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -215,6 +215,15 @@ mod tests {
         for text in ["", "ada", "@b", "a@", "a@b@c", "a b@c", "a\n@b", &format!("{}@b", "x".repeat(300))] {
             assert!(Email::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_name_can_be_seen_and_turns_no_other_text() {
+        assert_eq!(DisplayName::parse("  Zoë 👨‍👩‍👧 ").unwrap().as_str(), "Zoë 👨‍👩‍👧");
+        for text in ["", "\u{200B}", "Ada\u{202E}", "A\nda", "Ada\u{7}", &"x".repeat(300)] {
+            assert!(DisplayName::parse(text).is_err(), "{text:?}");
+        }
+        assert!(Email::parse("ada\u{202E}@example.org").is_err());
     }
 
     #[test]

@@ -34,6 +34,8 @@ use crate::metrics::{self, Metrics};
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 /// How often turns are looked at whose deadline may have passed.
 const LEASE_TICK: Duration = Duration::from_secs(1);
+/// How often it is looked who is active at Center, whose list is remembered for a quarter of a minute.
+const PEOPLE_TICK: Duration = Duration::from_secs(10);
 /// So many seconds' worth of connections an address may open at once.
 const CONNECT_BURST: u32 = 25;
 /// How long closing the database may take.
@@ -155,6 +157,7 @@ impl Node {
             serving,
             tokio::spawn(sweep(store.clone(), Arc::clone(&guild))),
             tokio::spawn(watch_turns(Arc::clone(&guild))),
+            tokio::spawn(watch_people(Arc::clone(&guild))),
             tokio::spawn(sweep_files(Arc::clone(&guild))),
         ];
         Ok(Self { address, guild, store, gateway, sockets, server: handle, metrics, tasks })
@@ -233,6 +236,18 @@ async fn sweep(store: SqlStore, guild: Arc<Guild>) {
             Ok(0) => {}
             Ok(texts) => tracing::info!(texts, "texts of deleted messages were erased"),
             Err(error) => tracing::warn!(%error, "texts of deleted messages were not erased"),
+        }
+    }
+}
+
+/// Who is disabled at Center is passed over soon (spec/2 section 8). Of its own: a Center that hangs delays no turn.
+async fn watch_people(guild: Arc<Guild>) {
+    let mut ticks = tokio::time::interval(PEOPLE_TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = guild.look_who_is_active().await {
+            tracing::debug!(%error, "who is active is not known anew");
         }
     }
 }

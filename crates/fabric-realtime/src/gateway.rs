@@ -15,7 +15,6 @@ use fabric_domain::decisions::Post;
 use fabric_domain::model::{Author, ChannelId, CommandOutcome, Refusal, UserId};
 use fabric_domain::rules::command::Command;
 use fabric_domain::services::{CommandRequest, Guild, RequestKey, ServiceError};
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,7 +23,6 @@ use crate::hub::Hub;
 use crate::line::Line;
 use crate::position::Offset;
 use crate::session::{NewSession, SocketSession, Token};
-use crate::typing::Typists;
 use crate::watch;
 
 /// The handler of the namespace.
@@ -32,7 +30,6 @@ use crate::watch;
 pub struct Gateway {
     pub(crate) hub: Arc<Hub>,
     pub(crate) guild: Arc<Guild>,
-    typists: Arc<Mutex<Typists>>,
     sockets_per_user: usize,
 }
 
@@ -40,8 +37,8 @@ impl Gateway {
     /// The gateway to a guild whose publisher is this hub. Starts the tasks that watch over tokens
     /// and typists; they end with the hub. A user may have `sockets_per_user` sockets at a time.
     pub fn start(hub: Arc<Hub>, guild: Arc<Guild>, sockets_per_user: usize) -> Self {
-        let gateway = Self { hub, guild, typists: Arc::default(), sockets_per_user };
-        watch::start(&gateway.hub, &gateway.guild, &gateway.typists);
+        let gateway = Self { hub, guild, sockets_per_user };
+        watch::start(&gateway.hub, &gateway.guild);
         gateway
     }
 
@@ -97,11 +94,14 @@ impl Gateway {
     /// Typing is for those who are in the channel, by one who is.
     async fn typing(&self, session: &SocketSession, request: SetTyping) {
         let SetTyping { channel_id, typing } = request;
-        let is_in = session.station().is_in(session, &channel_id);
-        let now = self.guild.now();
-        let is_news = is_in && self.typists.lock().set(&channel_id, session.user(), typing, now);
-        if is_news {
-            self.hub.tell_typing(channel_id, session.user().clone(), typing).await;
+        if !session.station().is_in(session, &channel_id) {
+            return;
+        }
+        let user = session.user().clone();
+        if typing {
+            self.hub.begin_typing(channel_id, user, session.number, self.guild.now()).await;
+        } else {
+            self.hub.end_typing(channel_id, user).await;
         }
     }
 
@@ -274,6 +274,7 @@ impl Handler for Gateway {
             event::LEAVE_CHANNEL => match read::<LeaveChannel>(&event.args) {
                 Ok(request) => {
                     self.leave(&session, &request.channel_id);
+                    self.hub.end_typing_on(session.number, Some(&request.channel_id)).await;
                     json!({ "ok": true })
                 }
                 Err(refusal) => failed(refusal),
@@ -323,6 +324,7 @@ impl Handler for Gateway {
         let Some(attached) = socket.data::<Attached>() else { return };
         let session = &attached.session;
         crate::metrics::disconnected(reason);
+        self.hub.end_typing_on(session.number, None).await;
         // Before anybody can see that it is gone: who comes back then is not owed what has arrived.
         // Who left by their own word was there until then; what was sent last to any other may have been lost.
         let all = reason == DisconnectReason::ClientNamespaceDisconnect;

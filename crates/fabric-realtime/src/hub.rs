@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_api::realtime::{PresenceChanged, Typing, event};
-use fabric_domain::decisions::Commit;
+use fabric_domain::decisions::{Commit, Event};
 use fabric_domain::model::{ChannelId, Presence, Timestamp, UserId};
 use fabric_domain::ports::{ConnectedUsers, Publisher};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::audience::Audience;
@@ -14,6 +15,7 @@ use crate::broadcast::Draft;
 use crate::presence::PresenceOrder;
 use crate::settled::Settled;
 use crate::station::Ticket;
+use crate::typing::Typists;
 
 /// Commits that may wait for workers; past it, committing waits. Telling a worker's sockets waits for nobody.
 const QUEUE: usize = 4_096;
@@ -28,6 +30,7 @@ pub struct Hub {
     /// Room for commits that wait.
     waiting: Arc<Semaphore>,
     presence: PresenceOrder,
+    typists: Mutex<Typists>,
     pub(crate) settled: Settled,
 }
 
@@ -38,6 +41,7 @@ impl Hub {
             audience: Audience::new(),
             waiting: Arc::new(Semaphore::new(QUEUE)),
             presence: PresenceOrder::default(),
+            typists: Mutex::default(),
             settled: Settled::default(),
         })
     }
@@ -77,13 +81,60 @@ impl Hub {
         self.audience.order.tell_everybody(Draft::new(event::PRESENCE, change), ticket);
     }
 
+    /// A user types on a socket of theirs.
+    pub(crate) async fn begin_typing(&self, channel: ChannelId, user: UserId, session: u64, now: Timestamp) {
+        let is_news = self.typists.lock().begin(&channel, &user, session, now);
+        if is_news && let Some(ticket) = self.ticket().await {
+            self.tell_typing(channel, user, true, &ticket);
+        }
+    }
+
+    /// A user has stopped typing.
+    pub(crate) async fn end_typing(&self, channel: ChannelId, user: UserId) {
+        if self.typists.lock().end(&channel, &user) {
+            self.tell_stopped(vec![(channel, user)]).await;
+        }
+    }
+
+    /// A socket is gone, or has left this channel: nobody types on it any more.
+    pub(crate) async fn end_typing_on(&self, session: u64, channel: Option<&ChannelId>) {
+        let stopped = self.typists.lock().leave(session, channel);
+        self.tell_stopped(stopped).await;
+    }
+
+    /// Those who have not said so again do not type any more.
+    pub(crate) async fn expire_typing(&self, now: Timestamp) {
+        let stopped = self.typists.lock().expire(now);
+        self.tell_stopped(stopped).await;
+    }
+
+    async fn tell_stopped(&self, stopped: Vec<(ChannelId, UserId)>) {
+        for (channel, user) in stopped {
+            let Some(ticket) = self.ticket().await else { return };
+            self.tell_typing(channel, user, false, &ticket);
+        }
+    }
+
+    /// Who wrote a message, or has left, types no more: the others hear of it before the rest.
+    fn end_typing_by(&self, commit: &Commit, ticket: &Ticket) {
+        let ends = commit.events.iter().filter_map(|event| match event {
+            Event::MessageCreated { message, .. } => Some(&message.author),
+            Event::MemberLeft { user, .. } => Some(user),
+            _ => None,
+        });
+        for user in ends {
+            if self.typists.lock().end(&commit.channel_id, user) {
+                self.tell_typing(commit.channel_id.clone(), user.clone(), false, ticket);
+            }
+        }
+    }
+
     /// Tells the others in a channel that a user types, or has stopped.
-    pub(crate) async fn tell_typing(&self, channel_id: ChannelId, user_id: UserId, typing: bool) {
-        let Some(ticket) = self.ticket().await else { return };
+    fn tell_typing(&self, channel_id: ChannelId, user_id: UserId, typing: bool, ticket: &Ticket) {
         let Audience { sessions, order, .. } = &*self.audience;
         let (channel, number) = (channel_id.clone(), sessions.number(&user_id));
         let change = Typing { channel_id, user_id, typing };
-        order.tell_others(&channel, number, Draft::new(event::TYPING, change), &ticket);
+        order.tell_others(&channel, number, Draft::new(event::TYPING, change), ticket);
     }
 
     /// Notes how much there is of everything that comes and goes.
@@ -105,6 +156,7 @@ impl Hub {
 impl Publisher for Hub {
     async fn publish(&self, commit: Commit) {
         let Some(ticket) = self.ticket().await else { return };
+        self.end_typing_by(&commit, &ticket);
         self.audience.order.commit(commit, &self.audience.sessions, &ticket);
     }
 

@@ -7,13 +7,11 @@ use fabric_api::realtime::{SessionExpiring, event};
 use fabric_domain::model::Timestamp;
 use fabric_domain::ports::Identity;
 use fabric_domain::services::{Guild, ServiceError};
-use parking_lot::Mutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::broadcast::encode;
 use crate::hub::Hub;
 use crate::session::{SocketSession, TokenState};
-use crate::typing::Typists;
 
 /// How often everything is looked at that is in memory.
 const TICK: Duration = Duration::from_secs(1);
@@ -23,9 +21,9 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts the tasks. Hub and guild are held weakly: the store holds the hub as its publisher, and a guild that ends
 /// is to let go of both.
-pub(crate) fn start(hub: &Arc<Hub>, guild: &Arc<Guild>, typists: &Arc<Mutex<Typists>>) {
+pub(crate) fn start(hub: &Arc<Hub>, guild: &Arc<Guild>) {
     let (hub, guild) = (Arc::downgrade(hub), Arc::downgrade(guild));
-    tokio::spawn(watch(hub.clone(), guild.clone(), Arc::clone(typists)));
+    tokio::spawn(watch(hub.clone(), guild.clone()));
     // Of its own: a Center that hangs delays nothing else.
     tokio::spawn(watch_revocations(hub, guild));
 }
@@ -36,7 +34,7 @@ fn every(period: Duration) -> Interval {
     ticks
 }
 
-async fn watch(hub: Weak<Hub>, guild: Weak<Guild>, typists: Arc<Mutex<Typists>>) {
+async fn watch(hub: Weak<Hub>, guild: Weak<Guild>) {
     let mut ticks = every(TICK);
     loop {
         ticks.tick().await;
@@ -47,10 +45,7 @@ async fn watch(hub: Weak<Hub>, guild: Weak<Guild>, typists: Arc<Mutex<Typists>>)
         hub.expire_parked(now);
         settle_arrived(&hub);
         note_settled(&hub, &guild).await;
-        let expired = typists.lock().expire(now);
-        for (channel, user) in expired {
-            hub.tell_typing(channel, user, false).await;
-        }
+        hub.expire_typing(now).await;
     }
 }
 

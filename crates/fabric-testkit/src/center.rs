@@ -1,6 +1,7 @@
 //! Center as a table.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use fabric_domain::model::{GuildMember, Timestamp, UserId, UserKind};
@@ -28,13 +29,27 @@ impl StubCenter {
 
     /// Gives a user access to the guild.
     pub fn add(&self, user: &str, kind: UserKind) {
-        let member = GuildMember { user_id: user.into(), name: user.to_owned(), kind };
-        self.state.lock().members.push(member);
+        let member = member(user, kind);
+        let members = &mut self.state.lock().members;
+        members.retain(|known| known.user_id != member.user_id);
+        members.push(member);
     }
 
-    /// Takes a user's access away: their token is known no more.
+    /// Gives access to those of whom it has never heard; they are people.
+    pub fn know<'a>(&self, users: impl Iterator<Item = &'a UserId>) {
+        let members = &mut self.state.lock().members;
+        for user in users {
+            if members.iter().all(|known| known.user_id != *user) {
+                members.push(member(user.as_str(), UserKind::Human));
+            }
+        }
+    }
+
+    /// Takes a user's access away: their token is known no more, nor is their name resolved.
     pub fn revoke(&self, user: &str) {
-        self.state.lock().members.retain(|member| member.user_id.as_str() != user);
+        for member in &mut self.state.lock().members {
+            member.is_active &= member.user_id.as_str() != user;
+        }
     }
 
     /// Makes a user the admin.
@@ -48,6 +63,10 @@ impl StubCenter {
     }
 }
 
+fn member(user: &str, kind: UserKind) -> GuildMember {
+    GuildMember { user_id: user.into(), name: user.to_owned(), kind, is_active: true }
+}
+
 fn unavailable() -> CenterError {
     CenterError::Unavailable("taken away".to_owned())
 }
@@ -59,7 +78,7 @@ impl IdentityCenter for StubCenter {
         if state.is_down {
             return Err(unavailable());
         }
-        let member = state.members.iter().find(|member| member.user_id.as_str() == token);
+        let member = state.members.iter().find(|member| member.is_active && member.user_id.as_str() == token);
         Ok(member.map(|member| Identity {
             user_id: member.user_id.clone(),
             name: member.name.clone(),
@@ -73,7 +92,8 @@ impl IdentityCenter for StubCenter {
         if state.is_down {
             return Err(unavailable());
         }
-        let known = |name: &String| state.members.iter().find(|member| member.name == *name);
+        let known =
+            |name: &String| state.members.iter().find(|member| member.is_active && member.name == *name);
         Ok(names.iter().filter_map(|name| Some((name.clone(), known(name)?.user_id.clone()))).collect())
     }
 
@@ -82,8 +102,12 @@ impl IdentityCenter for StubCenter {
         state.admin.clone().filter(|_| !state.is_down)
     }
 
-    async fn members(&self) -> Result<Vec<GuildMember>, CenterError> {
+    async fn members(&self) -> Result<Arc<[GuildMember]>, CenterError> {
         let state = self.state.lock();
-        if state.is_down { Err(unavailable()) } else { Ok(state.members.clone()) }
+        if state.is_down { Err(unavailable()) } else { Ok(state.members.as_slice().into()) }
+    }
+
+    async fn members_now(&self) -> Result<Arc<[GuildMember]>, CenterError> {
+        self.members().await
     }
 }

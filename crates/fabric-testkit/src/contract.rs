@@ -154,7 +154,7 @@ async fn created(
         settings: SettingsPatch { autonomy_budget: Some(7), ..SettingsPatch::default() },
         ..CreateChannel::new("Raum für  Ideen 🧵 ", channel_type)
     };
-    guild.guild.create_channel(creator, new).await.unwrap()
+    guild.create_channel(creator, new).await.unwrap()
 }
 
 async fn post(guild: &TestGuild, user: &str, channel: &ChannelId, content: &str) -> Message {

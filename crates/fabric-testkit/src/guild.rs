@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use fabric_domain::decisions::Limits;
-use fabric_domain::model::{Caller, GuildId, UserKind};
+use fabric_domain::decisions::{ChannelSummary, CreateChannel, Limits};
+use fabric_domain::model::{Caller, ChannelId, ChannelType, GuildId, UserId, UserKind};
 use fabric_domain::ports::{FileBytes, Store};
-use fabric_domain::services::{Guild, Ports};
+use fabric_domain::services::{Guild, MemberView, Ports, ServiceError};
 
 use crate::{MemoryBytes, MemoryStore, NobodyConnected, Recorder, StubCenter, TestClock, TestIds};
 
@@ -79,6 +79,27 @@ impl TestGuild {
         };
         let guild = Guild::new(GuildId::new("guild"), limits, ports);
         Self { guild, published, center, clock, ids, store, files }
+    }
+
+    /// Creates a channel; whoever is named in it is known to Center, unless they were before.
+    pub async fn create_channel(
+        &self,
+        creator: &Caller,
+        new: CreateChannel,
+    ) -> Result<ChannelSummary, ServiceError> {
+        self.center.know(new.members.iter().chain(&new.wake_mapping));
+        self.guild.create_channel(creator, new).await
+    }
+
+    /// Adds members to a channel; they are known to Center, unless they were before.
+    pub async fn add_members(
+        &self,
+        caller: &Caller,
+        id: &ChannelId,
+        users: Vec<UserId>,
+    ) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
+        self.center.know(users.iter());
+        self.guild.add_members(caller, id, users).await
     }
 
     /// A person with access to the guild.

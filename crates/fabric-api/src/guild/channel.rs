@@ -195,7 +195,7 @@ impl FromFields for CreateChannel {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         // Every field is read before any may end the reading: all bad ones are to be listed.
         let guild_id = fields.required_text("guildId", UserId::MAX_CHARS);
-        let name = fields.required_text("name", NAME_MAX_CHARS);
+        let name = fields.required_label("name", NAME_MAX_CHARS);
         let channel_type = fields.required_name::<ChannelType>("xType", CHANNEL_TYPES);
         let is_public = fields.flag("isPublic").unwrap_or_default();
         let member_user_ids = fields.users("memberUserIds").unwrap_or_default();
@@ -275,7 +275,7 @@ pub struct PatchChannel {
 impl FromFields for PatchChannel {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let name =
-            if fields.is_present("name") { fields.required_text("name", NAME_MAX_CHARS) } else { None };
+            if fields.is_present("name") { fields.required_label("name", NAME_MAX_CHARS) } else { None };
         let mut purpose = fields.text_up_to("purpose", PURPOSE_MAX_CHARS);
         if purpose.is_none() && fields.is_present("purpose") {
             // An explicit null clears, as an empty text does.
@@ -294,6 +294,9 @@ pub struct MemberRow {
     pub user_id: UserId,
     /// Display name; `null` when Center does not tell.
     pub name: Option<String>,
+    /// Whether Center knows them as active. Who is not is neither woken nor waited for.
+    #[serde(default = "yes")]
+    pub active: bool,
     /// Outside the rotation.
     pub bypass: bool,
     /// Woken in this `triage` channel.
@@ -304,6 +307,10 @@ pub struct MemberRow {
     pub presence: Open<PresenceStatus>,
     /// Whether they have a live socket.
     pub online: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// POST /channels/:id/members.

@@ -73,6 +73,7 @@ async fn members() -> HttpResponse {
         name: user(number),
         email: None,
         kind: UserKind::Human.into(),
+        active: true,
     });
     HttpResponse::Ok().json(members.collect::<Vec<_>>())
 }

@@ -121,7 +121,7 @@ async fn a_caller_who_goes_away_does_not_take_the_others_along() {
 }
 
 #[tokio::test]
-async fn names_are_remembered_for_five_minutes_and_unknown_ones_for_five_seconds() {
+async fn names_are_remembered_as_long_as_members_and_unknown_ones_for_five_seconds() {
     let fake = FakeCenter::start();
     let client = fake.client();
     let names = ["known ada", "nobody", "known ada"].map(str::to_owned);
@@ -134,7 +134,7 @@ async fn names_are_remembered_for_five_minutes_and_unknown_ones_for_five_seconds
     assert_eq!(fake.calls(), 0);
     assert_eq!(client.resolve_names(&names).await.unwrap(), expected);
     assert_eq!(fake.calls(), 1);
-    fake.clock.advance(5 * 60);
+    fake.clock.advance(10);
     assert_eq!(client.resolve_names(&names[..1]).await.unwrap(), expected);
     assert_eq!(fake.calls(), 1);
     assert_eq!(client.resolve_names(&[]).await.unwrap(), HashMap::new());
@@ -179,9 +179,24 @@ async fn members_are_remembered_briefly() {
     assert_eq!((members[1].user_id.as_str(), members[1].kind), ("u-bot", UserKind::Agent));
     client.members().await.unwrap();
     assert_eq!(fake.calls(), 1);
-    fake.clock.advance(10);
+    fake.clock.advance(15);
     client.members().await.unwrap();
     assert_eq!(fake.calls(), 1);
+}
+
+#[tokio::test]
+async fn members_are_asked_for_anew_when_they_are_to_be_those_of_now() {
+    let mut fake = FakeCenter::start();
+    let client = fake.client();
+    for _ in 0..2 {
+        client.members_now().await.unwrap();
+        assert_eq!(fake.calls(), 1);
+    }
+    client.members().await.unwrap();
+    assert_eq!(fake.calls(), 0);
+    // Better what was known than nothing.
+    fake.go_down().await;
+    assert_eq!(client.members_now().await.unwrap().len(), 2);
 }
 
 #[tokio::test]

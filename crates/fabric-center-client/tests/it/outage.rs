@@ -121,7 +121,7 @@ async fn members_are_known_through_the_grace() {
     let client = fake.client();
     client.members().await.unwrap();
     fake.go_down().await;
-    fake.clock.advance(10 + 5 * 60 - 1);
+    fake.clock.advance(15 + 5 * 60 - 1);
     assert_eq!(client.members().await.unwrap().len(), 2);
     fake.clock.advance(1);
     assert!(client.members().await.is_err());

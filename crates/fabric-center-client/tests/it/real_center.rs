@@ -45,6 +45,7 @@ async fn the_client_understands_the_real_center() {
 
     let members = client.members().await.unwrap();
     assert_eq!((&members[0].user_id, members[0].kind), (&user.id, UserKind::Agent));
+    assert!(members[0].is_active);
     let names = ["bot".to_owned(), "BOT@example.org".to_owned(), "nobody".to_owned()];
     let found = client.resolve_names(&names).await.unwrap();
     assert_eq!((found.len(), &found["bot"]), (2, &user.id));
@@ -55,4 +56,8 @@ async fn the_client_understands_the_real_center() {
     let identity = client.introspect(&session.guild_access_tokens[0].token).await.unwrap().unwrap();
     assert_eq!((identity.user_id, identity.kind), (user.id, UserKind::Agent));
     assert_eq!(client.introspect(&session.access_token).await.unwrap(), None);
+
+    center.disable_user("bot@example.org").await.unwrap();
+    let members = client.members_now().await.unwrap();
+    assert_eq!((members[0].name.as_str(), members[0].is_active), (user.name.as_str(), false));
 }

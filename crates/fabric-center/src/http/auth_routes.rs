@@ -105,17 +105,18 @@ async fn join(center: Data<Center>, who: SignedIn, body: Body<JoinGuild>) -> Ans
 
 /// Emails are for the node and the admin; whoever is not in the guild does not learn that there is one.
 async fn members(center: Data<Center>, caller: Caller, node_id: Path<String>) -> Answer<Vec<Member>> {
-    let with_emails = match caller {
-        Caller::Node(node) if node.id == *node_id => true,
+    // The node keeps the names of the disabled for what they have written.
+    let (with_emails, with_disabled) = match caller {
+        Caller::Node(node) if node.id == *node_id => (true, true),
         Caller::Node(_) => return Err(Error::GuildNotFound.into()),
-        Caller::User(who) if center.is_admin(&who.user.id).await? => true,
+        Caller::User(who) if center.is_admin(&who.user.id).await? => (true, false),
         Caller::User(who) => {
             require_member(&center, &node_id, &who).await?;
-            false
+            (false, false)
         }
         Caller::Nobody => return Err(Error::MissingToken.into()),
     };
-    Ok(Json(center.guild_members(&node_id, with_emails).await?))
+    Ok(Json(center.guild_members(&node_id, with_emails, with_disabled).await?))
 }
 
 async fn resolve_names(

@@ -178,7 +178,12 @@ async fn a_disabled_user_is_out() {
     t.refresh(&session).await.refused(401, "invalid_refresh_token");
     t.get("/auth/me", As::User(&session.access_token)).await.refused(401, "invalid_token");
     assert_eq!(t.introspect(&node, &session.guild_access_tokens[0].token).await["active"], false);
-    assert_eq!(t.get("/auth/guilds/north/members", As::Node(&node)).await.body, json!([]));
+    // Only the node still hears the name, which is in what they wrote.
+    let listed = t.get("/auth/guilds/north/members", As::Node(&node)).await.body;
+    assert_eq!((listed[0]["name"].as_str(), listed[0]["active"].as_bool()), (Some("Ada"), Some(false)));
+    let other = t.member("north", "bob@example.org", "Bob").await;
+    let listed = t.get("/auth/guilds/north/members", As::User(&other.access_token)).await.body;
+    assert_eq!(listed.as_array().unwrap().iter().map(|member| &member["name"]).collect::<Vec<_>>(), ["Bob"]);
 }
 
 #[tokio::test]

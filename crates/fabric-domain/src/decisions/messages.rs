@@ -3,8 +3,8 @@
 use super::writing::{After, NewMessage, append};
 use super::{Access, Change, ChannelAggregate, Event, Limits, Moment, files, turns};
 use crate::model::{
-    AgentMentions, Author, Caller, Channel, FileId, Message, MessageId, PostOutcome, Refusal, Revision,
-    Timestamp, UserId, UserKind,
+    Active, AgentMentions, Author, Caller, Channel, FileId, Message, MessageId, PostOutcome, Refusal,
+    Revision, Timestamp, UserId, UserKind,
 };
 use crate::rules::command::Command;
 use crate::rules::mention;
@@ -55,13 +55,15 @@ pub struct Posting<'a> {
     pub author: &'a Author,
     /// Center's admin, who observes a `triage`.
     pub admin: Option<&'a UserId>,
+    /// Who may be summoned and woken.
+    pub active: &'a Active,
     /// What the guild allows.
     pub limits: &'a Limits,
 }
 
 /// The message is written, or the command carried out that its text is (spec/2 section 7, processing order).
 pub fn post(channel: &ChannelAggregate, posting: Posting<'_>, moment: &Moment) -> Result<Change, Refusal> {
-    let Posting { post, author, admin, limits } = posting;
+    let Posting { post, author, admin, active, limits } = posting;
     if let Author::User(caller) = author {
         Access { channel, user: &caller.user_id, admin }.require_participant()?;
     }
@@ -83,7 +85,8 @@ pub fn post(channel: &ChannelAggregate, posting: Posting<'_>, moment: &Moment) -
     // A system post has no turn effect.
     let turn = match (&channel.turn, author) {
         (Some(turn), Author::User(caller)) => {
-            let mentioned = if summons { mentions.clone() } else { Vec::new() };
+            let is_summoned = |user: &&UserId| summons && active.is_active(user);
+            let mentioned = mentions.iter().filter(is_summoned).cloned().collect();
             let input = Input::Message { author: caller.user_id.clone(), mentioned, turn: post.turn };
             Some(turn.after(&input, channel.channel.settings, moment).0)
         }
@@ -92,7 +95,7 @@ pub fn post(channel: &ChannelAggregate, posting: Posting<'_>, moment: &Moment) -
     let reply_to = post.reply_to.as_ref();
     let new =
         NewMessage { author, content: &post.content, mentions, summons, attachments, reply_to, ack: None };
-    let after = After { agent_run: agent_run(&channel.channel, author), turn, admin };
+    let after = After { agent_run: agent_run(&channel.channel, author), turn, admin, active };
     let (change, message) = append(channel, new, after, moment);
     Ok(Change { outcome: Some(PostOutcome::Message(Box::new(message))), ..change })
 }

@@ -6,8 +6,8 @@ use super::{
     messages, once, turns,
 };
 use crate::model::{
-    Author, Caller, ChannelType, CommandOutcome, FileId, IdempotencySlot, Member, Message, PostOutcome,
-    PriorAnswer, Refusal, Timestamp, UserId, UserKind, WakeReason,
+    Active, Author, Caller, ChannelType, CommandOutcome, FileId, IdempotencySlot, Member, Message,
+    PostOutcome, PriorAnswer, Refusal, Timestamp, UserId, UserKind, WakeReason,
 };
 use crate::rules::command::Command;
 use crate::rules::turn::{Seat, Seed};
@@ -48,7 +48,8 @@ impl Room {
     }
 
     fn try_post(&self, author: &Author, post: &Post, now: i64) -> Result<Change, Refusal> {
-        let posting = Posting { post, author, admin: None, limits: &Limits::default() };
+        let (active, limits) = (&Active::default(), &Limits::default());
+        let posting = Posting { post, author, admin: None, active, limits };
         messages::post(&self.0, posting, &moment(now))
     }
 

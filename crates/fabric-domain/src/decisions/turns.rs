@@ -3,7 +3,7 @@
 
 use super::writing::{After, NewMessage, append};
 use super::{Access, Change, ChannelAggregate, Event, Moment, TurnRecord};
-use crate::model::{Ack, AckCause, Author, CommandOutcome, Message, PostOutcome, Refusal, UserId};
+use crate::model::{Ack, AckCause, Active, Author, CommandOutcome, Message, PostOutcome, Refusal, UserId};
 use crate::rules::command::Command;
 use crate::rules::turn::{Effect, Input};
 
@@ -52,9 +52,25 @@ pub fn expire(channel: &ChannelAggregate, moment: &Moment) -> Change {
     let (Some(speaker), true, false) = (turn.state.active(), is_due, channel.channel.closed) else {
         return Change::default();
     };
+    skip(channel, turn, Ack { cause: AckCause::Timeout, by: speaker.clone() }, moment)
+}
+
+/// This speaker, for whom nobody waits any more, is passed over, if it is still their turn. In a closed channel it
+/// stays theirs, as it does not lapse there either.
+pub fn pass_over(channel: &ChannelAggregate, speaker: &UserId, moment: &Moment) -> Change {
+    match &channel.turn {
+        Some(turn) if turn.state.active() == Some(speaker) && !channel.channel.closed => {
+            skip(channel, turn, Ack { cause: AckCause::Inactive, by: speaker.clone() }, moment)
+        }
+        _ => Change::default(),
+    }
+}
+
+/// The turn acts like its speaker's `/no-reply`.
+fn skip(channel: &ChannelAggregate, turn: &TurnRecord, ack: Ack, moment: &Moment) -> Change {
     let input = Input::Timeout { turn: turn.state.turn() };
     let (next, _) = turn.after(&input, channel.channel.settings, moment);
-    acknowledge(channel, next, Ack { cause: AckCause::Timeout, by: speaker.clone() }, moment).0
+    acknowledge(channel, next, ack, moment).0
 }
 
 /// Applies an input about a member to the turn, if there is one. Where it hands the turn to somebody, the guild's
@@ -100,5 +116,10 @@ pub(super) fn acknowledge(
         Some(Ack { cause: AckCause::ForceProceed, .. }) => 0,
         _ => channel.channel.agent_run,
     };
-    append(channel, new, After { agent_run, turn: Some(turn), admin: None }, moment)
+    append(
+        channel,
+        new,
+        After { agent_run, turn: Some(turn), admin: None, active: &Active::default() },
+        moment,
+    )
 }

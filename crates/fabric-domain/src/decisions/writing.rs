@@ -1,7 +1,7 @@
 //! One more message at the end of a channel, by whomever: a participant, a system caller, or the guild itself.
 
 use super::{Change, ChannelAggregate, Event, Moment, TurnRecord};
-use crate::model::{Ack, Attachment, Author, Channel, DeliveryPlan, Message, MessageId, UserId};
+use crate::model::{Ack, Active, Attachment, Author, Channel, DeliveryPlan, Message, MessageId, UserId};
 use crate::rules::delivery::{self, Delivered};
 
 /// A message that is to be written.
@@ -25,6 +25,8 @@ pub(super) struct After<'a> {
     pub(super) turn: Option<TurnRecord>,
     /// Center's admin.
     pub(super) admin: Option<&'a UserId>,
+    /// Who may be summoned and woken.
+    pub(super) active: &'a Active,
 }
 
 /// Gives the message its seq, decides who gets it how, by the turn *after* it, and notes whom it wakes.
@@ -34,7 +36,7 @@ pub(super) fn append(
     after: After<'_>,
     moment: &Moment,
 ) -> (Change, Message) {
-    let After { agent_run, mut turn, admin } = after;
+    let After { agent_run, mut turn, admin, active } = after;
     let channel = Channel { last_seq: before.channel.last_seq.next(), agent_run, ..before.channel.clone() };
     let message = Message {
         id: moment.message_id.clone(),
@@ -51,10 +53,13 @@ pub(super) fn append(
         deleted_at: None,
         ack: new.ack,
     };
+    // Who is not active is as good as a stranger here.
+    let summoned = message.mentions.iter().filter(|user| new.summons && active.is_active(user));
+    let summoned: Vec<UserId> = summoned.cloned().collect();
     let delivered = Delivered {
         channel_type: channel.channel_type,
         author: new.author,
-        mentions: if new.summons { &message.mentions } else { &[] },
+        mentions: &summoned,
         turn: turn.as_ref().map(|record| &record.state),
         is_ack: message.ack.is_some(),
         admin,
@@ -66,7 +71,7 @@ pub(super) fn append(
         hop: agent_run,
         turn_number: running.map(|record| record.state.turn()),
         deadline: running.and_then(|record| record.deadline),
-        ..delivery::plan(&delivered)
+        ..delivery::plan(&delivered).without_wakes(active, &before.members)
     };
     if let Some(record) = &mut turn {
         record.note_wake(&plan, message.seq);

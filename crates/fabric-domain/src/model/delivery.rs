@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Members, Timestamp, UserId};
+use super::{Active, Members, Timestamp, UserId};
 
 /// Why somebody is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -113,6 +113,23 @@ impl DeliveryPlan {
             hop: 0,
             budget_left: None,
         }
+    }
+
+    /// The plan in which those who are not active are not woken: they observe, as others do.
+    #[must_use]
+    pub fn without_wakes(mut self, active: &Active, members: &Members) -> Self {
+        for (user, delivery) in &mut self.exceptions {
+            if delivery.wakes().is_some() && !active.is_active(user) {
+                *delivery = Delivery::Observe;
+            }
+        }
+        if self.members.wakes().is_some() {
+            let listed = |user: &UserId| self.exceptions.iter().any(|(exception, _)| exception == user);
+            let inactive = active.inactive().iter().filter(|user| members.contains(user) && !listed(user));
+            let inactive: Vec<_> = inactive.map(|user| (user.clone(), Delivery::Observe)).collect();
+            self.exceptions.extend(inactive);
+        }
+        self
     }
 
     /// How this user gets the message, who is a member or not.

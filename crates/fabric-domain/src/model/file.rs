@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::text::{is_control, is_visible, turns_direction};
 use super::{FileId, Timestamp, UserId};
 
-/// A file's name, made harmless: no folders, control characters or marks that turn the reading direction, no name
-/// that means something to a file system, 1 to [`Self::MAX_CHARS`] characters.
+/// A file's name, made harmless: no folders, control characters or characters that turn the reading direction, no name
+/// that means something to a file system, something to see, 1 to [`Self::MAX_CHARS`] characters. Joiners stay: Persian,
+/// Hindi and families of emoji are written with them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileName(String);
@@ -34,7 +36,7 @@ impl FileName {
         let whole = trimmed(&visible);
         let name = if whole.chars().count() > Self::MAX_CHARS { trimmed(&shortened(&whole)) } else { whole };
         Self(match name.as_str() {
-            "" => Self::FALLBACK.to_owned(),
+            name if !is_visible(name) => Self::FALLBACK.to_owned(),
             _ if is_device(&name) => format!("_{name}"),
             _ => name,
         })
@@ -57,12 +59,9 @@ impl fmt::Display for FileName {
     }
 }
 
-/// Characters that nobody sees, or that change how others are read: `gnp.exe` is to stay `gnp.exe`.
+/// Characters that are left out.
 fn is_hidden(char: char) -> bool {
-    char.is_control()
-        || matches!(char,
-            '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+    is_control(char) || turns_direction(char)
 }
 
 /// Characters that file systems or shells take for something else.
@@ -305,7 +304,15 @@ mod tests {
             ("nul\0byte.txt", "nulbyte.txt"),
             ("two\r\nlines: x", "twolines_ x"),
             ("photo\u{202E}gnp.exe", "photognp.exe"),
-            ("a\u{200B}b\u{FEFF}.txt", "ab.txt"),
+            ("می\u{200C}خواهم.txt", "می\u{200C}خواهم.txt"),
+            ("क्\u{200D}ष.pdf", "क्\u{200D}ष.pdf"),
+            ("👨\u{200D}👩\u{200D}👧.png", "👨\u{200D}👩\u{200D}👧.png"),
+            (
+                "🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}.svg",
+                "🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}.svg",
+            ),
+            ("\u{200B}\u{FEFF}\u{200D}", "file"),
+            ("a\u{2066}b\u{2069}\u{2028}.txt", "ab.txt"),
             ("NUL", "_NUL"),
             ("con.txt", "_con.txt"),
             ("Com1.tar.gz", "_Com1.tar.gz"),

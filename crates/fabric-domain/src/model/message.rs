@@ -68,6 +68,9 @@ pub enum AckCause {
     /// refused.
     #[serde(rename = "reopened")]
     Reopened,
+    /// Center no longer knows the active speaker as active: nobody waits for them.
+    #[serde(rename = "inactive")]
+    Inactive,
 }
 
 /// A former text of an edited or deleted message.

@@ -8,6 +8,7 @@ mod ids;
 mod members;
 mod message;
 mod refusal;
+mod text;
 mod user;
 mod wake;
 
@@ -19,5 +20,8 @@ pub use ids::{ChannelId, FileId, GuildId, MessageId, Seq, Timestamp, UserId};
 pub use members::{Member, Members};
 pub use message::{Ack, AckCause, CommandOutcome, Message, PostOutcome, Rejection, Revision};
 pub use refusal::{FieldError, Refusal};
-pub use user::{Author, Caller, GuildMember, Presence, PresenceStatus, UnknownPresenceStatus, UserKind};
+pub use text::check_name;
+pub use user::{
+    Active, Author, Caller, GuildMember, Presence, PresenceStatus, UnknownPresenceStatus, UserKind,
+};
 pub use wake::{MissedWake, PendingWake, WakeRecipients};

@@ -74,6 +74,9 @@ pub enum Refusal {
     /// The idempotency key was used for another request.
     #[error("this idempotency key was used with another body")]
     IdempotencyKeyReused,
+    /// Users who were named are no active members of the guild; every one is listed.
+    #[error("users who are no active members of this guild")]
+    UnknownUsers(Vec<FieldError>),
     /// Fields of the request are wrong; every bad one is listed.
     #[error("invalid request")]
     Invalid(Vec<FieldError>),
@@ -125,6 +128,7 @@ impl Refusal {
             Self::UserQuotaExceeded => "user_quota_exceeded",
             Self::TooManyUploads { .. } => "too_many_uploads",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::UnknownUsers(_) => "unknown_user",
             Self::Invalid(_) => "validation_failed",
         }
     }

@@ -1,7 +1,9 @@
 //! Who writes and who reads.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -55,15 +57,47 @@ impl Author {
     }
 }
 
-/// A user with access to this guild, as Center lists them.
+/// A user who has joined this guild, as Center lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuildMember {
     /// Their id at Center.
     pub user_id: UserId,
-    /// Display name.
+    /// Display name; of one who is inactive the last one.
     pub name: String,
     /// Human or agent.
     pub kind: UserKind,
+    /// Whether they may sign in. Who may not is neither woken nor waited for (spec/2 section 8).
+    pub is_active: bool,
+}
+
+/// Who of the guild is active, as Center last said. By default nothing is known, and everybody counts as active.
+#[derive(Debug, Clone, Default)]
+pub struct Active(Option<Arc<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    active: HashSet<UserId>,
+    inactive: Vec<UserId>,
+}
+
+impl Active {
+    /// What Center's list says.
+    pub fn new(members: &[GuildMember]) -> Self {
+        let (active, inactive): (Vec<_>, Vec<_>) = members.iter().partition(|member| member.is_active);
+        let id = |member: &GuildMember| member.user_id.clone();
+        let active = active.into_iter().map(id).collect();
+        Self(Some(Arc::new(Known { active, inactive: inactive.into_iter().map(id).collect() })))
+    }
+
+    /// Whether this user is active.
+    pub fn is_active(&self, user: &UserId) -> bool {
+        self.0.as_ref().is_none_or(|known| known.active.contains(user))
+    }
+
+    /// Those who have joined the guild and are not active.
+    pub fn inactive(&self) -> &[UserId] {
+        self.0.as_ref().map_or(&[], |known| &known.inactive)
+    }
 }
 
 /// What a user last said of themselves. Independent of having a live socket.

@@ -1,6 +1,7 @@
 //! The guild's view of Center (spec/5).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -48,6 +49,9 @@ pub trait IdentityCenter: Send + Sync {
     /// Center's admin; `None` when there is none or Center cannot be asked.
     async fn admin(&self) -> Option<UserId>;
 
-    /// Everybody with access to this guild.
-    async fn members(&self) -> Result<Vec<GuildMember>, CenterError>;
+    /// Everybody who has joined this guild, the inactive too. As fresh as names are.
+    async fn members(&self) -> Result<Arc<[GuildMember]>, CenterError>;
+
+    /// The same as it is now: for somebody who is not in the list, and may have joined a moment ago.
+    async fn members_now(&self) -> Result<Arc<[GuildMember]>, CenterError>;
 }

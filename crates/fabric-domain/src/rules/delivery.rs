@@ -47,7 +47,7 @@ pub fn pending_wake(
 ) -> Option<PendingWake> {
     let is_turn = |reason: WakeReason| channel_type.has_turns() && reason != WakeReason::Targeted;
     let recipients = if let Some(reason) = plan.members.wakes() {
-        // Nobody but the author is an exception to that.
+        // Exceptions to that are the author, and who is not active: that one is owed it, should they come back.
         members.users().find(|user| *user != author)?;
         WakeRecipients::Everybody(reason)
     } else {

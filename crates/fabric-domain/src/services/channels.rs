@@ -1,8 +1,9 @@
 //! Channels: create, list, read, change, close, reopen.
 
+use super::people::Named;
 use super::{Guild, ServiceError};
 use crate::decisions::{Access, ChannelPatch, ChannelSummary, ChannelView, CreateChannel, channels};
-use crate::model::{Caller, ChannelId, Refusal, Seq};
+use crate::model::{Caller, ChannelId, ChannelType, Refusal, Seq, UserId};
 use crate::ports::Scope;
 
 impl Guild {
@@ -12,6 +13,18 @@ impl Guild {
         caller: &Caller,
         new: CreateChannel,
     ) -> Result<ChannelSummary, ServiceError> {
+        let mapped = match new.channel_type {
+            ChannelType::Triage => "onDuty",
+            _ => "listeners",
+        };
+        let others = |users: &[UserId]| -> Vec<UserId> {
+            users.iter().filter(|user| **user != caller.user_id).cloned().collect()
+        };
+        let (members, on_wakes) = (others(&new.members), others(&new.wake_mapping));
+        self.note_newcomer(&caller.user_id).await;
+        let named =
+            [Named { field: "memberUserIds", users: &members }, Named { field: mapped, users: &on_wakes }];
+        self.require_known(&named).await?;
         let now = self.ports.clock.now();
         let id = self.ports.ids.channel_id(now);
         let new = channels::create(&self.id, id, &caller.user_id, new, now);

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::people::Named;
 use super::{Guild, ServiceError};
 use crate::decisions::{Access, ChannelAggregate, ChannelSummary, TurnRecord, members};
-use crate::model::{Caller, ChannelId, ChannelType, Member, PresenceStatus, Refusal, UserId};
+use crate::model::{Active, Caller, ChannelId, ChannelType, Member, PresenceStatus, Refusal, UserId};
 use crate::ports::Scope;
 use crate::rules::turn::Seat;
 
@@ -13,8 +14,10 @@ use crate::rules::turn::Seat;
 pub struct MemberView {
     /// The member.
     pub member: Member,
-    /// Display name, where Center tells.
+    /// Display name, where Center tells; of one who is inactive the last one.
     pub name: Option<String>,
+    /// Whether Center knows them as active; so they count while Center does not tell.
+    pub active: bool,
     /// Outside the rotation.
     pub bypass: bool,
     /// What they last said of themselves.
@@ -44,14 +47,15 @@ impl Guild {
     async fn member_views(&self, channel: ChannelAggregate) -> Result<Vec<MemberView>, ServiceError> {
         // Without Center the list has no names, and is still right.
         let known = self.ports.center.members().await.unwrap_or_default();
-        let mut names: HashMap<UserId, String> =
-            known.into_iter().map(|user| (user.user_id, user.name)).collect();
+        let active = if known.is_empty() { self.active() } else { Active::new(&known) };
+        let names: HashMap<&UserId, &String> = known.iter().map(|user| (&user.user_id, &user.name)).collect();
         let presences = self.ports.store.presences().await?;
         let presences: HashMap<&UserId, PresenceStatus> =
             presences.iter().map(|presence| (&presence.user_id, presence.status)).collect();
         let bypass: HashSet<&UserId> = channel.turn.iter().flat_map(|turn| turn.state.bypass()).collect();
         let view = |member: &Member| MemberView {
-            name: names.remove(&member.user_id),
+            name: names.get(&member.user_id).map(|name| (*name).clone()),
+            active: active.is_active(&member.user_id),
             bypass: bypass.contains(&member.user_id),
             presence: presences.get(&member.user_id).copied().unwrap_or_default(),
             online: self.ports.connected.is_connected(&member.user_id),
@@ -62,6 +66,7 @@ impl Guild {
 
     /// Makes the caller a member of a public channel; joining twice changes nothing.
     pub async fn join(&self, caller: &Caller, id: &ChannelId) -> Result<ChannelSummary, ServiceError> {
+        self.note_newcomer(&caller.user_id).await;
         let now = self.ports.clock.now();
         self.change(caller, Scope::channel(id), move |access| members::join(access, now)).await?;
         self.own_summary(caller, id).await
@@ -81,6 +86,7 @@ impl Guild {
         id: &ChannelId,
         users: Vec<UserId>,
     ) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
+        self.require_known_or_members(caller, id, Named { field: "userIds", users: &users }).await?;
         let now = self.ports.clock.now();
         self.change(caller, Scope::channel(id), move |access| members::add(access, &users, now)).await?;
         self.members(caller, id).await
@@ -106,6 +112,7 @@ impl Guild {
         id: &ChannelId,
         mapped: Vec<UserId>,
     ) -> Result<(ChannelType, Vec<MemberView>), ServiceError> {
+        self.require_known_or_members(caller, id, Named { field: "userIds", users: &mapped }).await?;
         let now = self.ports.clock.now();
         let decide = move |access: Access<'_>| members::set_wake_mapping(access, &mapped, now);
         self.change(caller, Scope::channel(id), decide).await?;

@@ -54,10 +54,16 @@ impl Guild {
             files: post.attachments.clone(),
             idempotency: slot.clone(),
         };
-        let (author, admin, limits, moment) =
-            (author.clone(), self.admin().await, self.limits, self.moment());
+        let (author, admin, active) = (author.clone(), self.admin().await, self.active());
+        let (limits, moment) = (self.limits, self.moment());
         let decide = move |channel: &ChannelAggregate| {
-            let posting = Posting { post: &post, author: &author, admin: admin.as_ref(), limits: &limits };
+            let posting = Posting {
+                post: &post,
+                author: &author,
+                admin: admin.as_ref(),
+                active: &active,
+                limits: &limits,
+            };
             once(channel, slot.as_ref(), || messages::post(channel, posting, &moment))
         };
         let change = self.commit(scope, Arc::new(decide)).await?;

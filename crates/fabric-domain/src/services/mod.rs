@@ -11,6 +11,7 @@ mod idempotency;
 mod identity;
 mod members;
 mod messages;
+mod people;
 mod presence;
 mod retention;
 mod search;
@@ -84,12 +85,13 @@ pub struct Guild {
     limits: Limits,
     ports: Ports,
     uploads: Arc<files::Uploads>,
+    people: people::People,
 }
 
 impl Guild {
     /// A guild on these ports.
     pub fn new(id: GuildId, limits: Limits, ports: Ports) -> Self {
-        Self { id, limits, ports, uploads: Arc::default() }
+        Self { id, limits, ports, uploads: Arc::default(), people: people::People::default() }
     }
 
     /// Its id, which is the node id.
@@ -102,9 +104,15 @@ impl Guild {
         self.limits
     }
 
-    /// The one way to change a channel: decide under the store's lock, commit, publish.
+    /// The one way to change a channel: decide under the store's lock, commit, publish. Should the turn have come to
+    /// somebody for whom nobody waits, it goes on.
     async fn commit(&self, scope: Scope, decide: Decide) -> Result<Change, ServiceError> {
-        Ok(self.ports.store.update(scope, decide).await?)
+        let channel = scope.channel.clone();
+        let change = self.ports.store.update(scope, decide).await?;
+        if let Some(turn) = &change.turn {
+            self.pass_over(&channel, turn).await;
+        }
+        Ok(change)
     }
 
     /// Commits what a decision says to a caller: the one place where it is found out what the caller is to the

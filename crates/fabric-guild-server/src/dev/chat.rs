@@ -107,6 +107,7 @@ impl Chat {
                 Open::Known(AckCause::NoReply) => "passes",
                 Open::Known(AckCause::ForceProceed) => "moves the turn on",
                 Open::Known(AckCause::Timeout) => "was silent too long",
+                Open::Known(AckCause::Inactive) => "cannot sign in any more",
                 Open::Known(AckCause::MemberLeft) => "has left",
                 Open::Known(AckCause::MovedToBypass) => "leaves the rotation",
                 Open::Known(AckCause::Reopened) => "reopens the channel",

@@ -8,6 +8,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use fabric_domain::model::{File, FileId};
 use fabric_domain::ports::ByteSource;
+use fabric_domain::services::{Guild, ServiceError};
 use fabric_serverkit::web::{HttpError, request_id};
 use futures_util::stream::try_unfold;
 
@@ -43,7 +44,7 @@ pub(super) async fn get(
     if asked.is_some() {
         response.insert_header(content_range(Some((first, last)), &file));
     }
-    describe(&mut response, &file);
+    describe(&mut response, &file, content_type(&user.guild, &file).await);
     Ok(response.body(SizedStream::new(last + 1 - first, stream(source, request_id(&request)))))
 }
 
@@ -59,7 +60,7 @@ pub(super) async fn head(
     // The file is as long as that, but nobody reads it here.
     let nothing = futures_util::stream::empty::<Result<web::Bytes, std::io::Error>>();
     let mut response = HttpResponse::Ok();
-    describe(&mut response, &file);
+    describe(&mut response, &file, content_type(&user.guild, &file).await);
     Ok(response.body(SizedStream::new(file.size, nothing)))
 }
 
@@ -83,10 +84,43 @@ fn entity_tag(file: &File) -> EntityTag {
     EntityTag::new_strong(file.sha256.clone())
 }
 
-/// What every answer about the file says.
-fn describe(response: &mut HttpResponseBuilder, file: &File) {
+/// So many bytes at its beginning tell whether a text is in UTF-8.
+const LOOKED_AT: u64 = 256 * 1024;
+
+/// Without a charset browsers show UTF-8 as if it were Latin-1; with a wrong one they show other texts wrongly.
+async fn content_type(guild: &Guild, file: &File) -> String {
     let mime = file.mime.as_str();
-    let content_type = if mime == "text/plain" { "text/plain; charset=utf-8" } else { mime };
+    // Where it cannot be read, the answer fails by itself.
+    if is_text(mime) && begins_as_utf8(guild, file).await.unwrap_or(false) {
+        return format!("{mime}; charset=utf-8");
+    }
+    mime.to_owned()
+}
+
+fn is_text(mime: &str) -> bool {
+    mime.starts_with("text/")
+        || mime.ends_with("+json")
+        || mime.ends_with("+xml")
+        || matches!(mime, "application/json" | "application/xml" | "application/javascript")
+}
+
+async fn begins_as_utf8(guild: &Guild, file: &File) -> Result<bool, ServiceError> {
+    let mut source = guild.read_file(file, 0..file.size.min(LOOKED_AT)).await?;
+    let mut beginning = Vec::new();
+    while let Some(portion) = source.next().await? {
+        beginning.extend_from_slice(&portion);
+    }
+    Ok(is_utf8(&beginning, file.size > LOOKED_AT))
+}
+
+/// Whether these bytes are UTF-8; where there are more of them, the last character may be cut.
+fn is_utf8(bytes: &[u8], is_cut: bool) -> bool {
+    std::str::from_utf8(bytes).map_or_else(|error| is_cut && error.error_len().is_none(), |_| true)
+}
+
+/// What every answer about the file says.
+fn describe(response: &mut HttpResponseBuilder, file: &File, content_type: String) {
+    let mime = file.mime.as_str();
     response
         .insert_header((header::CONTENT_TYPE, content_type))
         .insert_header(disposition(file))
@@ -237,6 +271,19 @@ mod tests {
         ] {
             assert_eq!(asked(range), wanted, "{range}");
         }
+    }
+
+    #[test]
+    fn a_text_is_in_utf_8_if_its_bytes_are() {
+        let text = "Zoë 😀".as_bytes();
+        assert!(is_utf8(text, false) && is_utf8(b"", false));
+        assert!(!is_utf8(b"Zo\xeb", false) && !is_utf8(b"Zo\xeb, M\xfcller", true), "Latin-1");
+        let cut = &text[..text.len() - 1];
+        assert!(is_utf8(cut, true) && !is_utf8(cut, false));
+        for mime in ["text/markdown", "text/csv", "application/json", "application/geo+json"] {
+            assert!(is_text(mime), "{mime}");
+        }
+        assert!(!is_text("image/png") && !is_text("application/octet-stream"));
     }
 
     #[test]

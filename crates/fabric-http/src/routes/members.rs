@@ -16,6 +16,7 @@ fn rows(channel_type: ChannelType, members: Vec<MemberView>) -> Vec<MemberRow> {
     let row = |view: MemberView| MemberRow {
         bypass: view.bypass,
         name: view.name,
+        active: view.active,
         on_duty: channel_type == ChannelType::Triage && view.member.wake_mapped,
         listener: channel_type == ChannelType::Custom && view.member.wake_mapped,
         presence: view.presence.into(),

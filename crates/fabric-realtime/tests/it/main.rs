@@ -5,5 +5,6 @@ mod content;
 mod presence;
 mod recovery;
 mod revocation;
+mod typing;
 mod wakes;
 mod world;

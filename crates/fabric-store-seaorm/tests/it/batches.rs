@@ -137,7 +137,7 @@ async fn channel(guild: &TestGuild, channel_type: ChannelType) -> ChannelId {
         settings: SettingsPatch { turn_timeout_seconds: Some(30), ..SettingsPatch::default() },
         ..CreateChannel::new("room", channel_type)
     };
-    guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id
+    guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id
 }
 
 /// The answer to a post.
@@ -155,12 +155,15 @@ fn act<'a>(guild: &'a TestGuild, id: &'a ChannelId, dice: &mut Dice) -> Act<'a> 
     let number = dice.roll(60);
     let message = MessageId::new(format!("m{number:08}"));
     let domain = &guild.guild;
+    for user in USERS {
+        guild.human(user);
+    }
     match dice.roll(22) {
         0 => Box::pin(async move { told(domain.join(&caller, id).await) }),
         1 => Box::pin(async move { told(domain.leave(&guild.human(user), id).await) }),
         2 | 3 => {
             Box::pin(
-                async move { told(domain.add_members(&caller, id, vec![user.into(), other.into()]).await) },
+                async move { told(guild.add_members(&caller, id, vec![user.into(), other.into()]).await) },
             )
         }
         4 => Box::pin(async move { told(domain.remove_member(&caller, id, &other.into()).await) }),
@@ -381,7 +384,7 @@ async fn a_post_reads_no_members_however_many_there_are(fresh: Fresh) {
         for members in [10, 10_000] {
             let id = batching.channel(channel_type).await;
             let users = (0..members).map(|user| format!("u{user}").as_str().into()).collect();
-            guild.guild.add_members(&alice, &id, users).await.unwrap();
+            guild.add_members(&alice, &id, users).await.unwrap();
             batching.statements();
             assert!(post(guild, "alice", &id, "hello", None).await.starts_with("Ok"));
             let statements = batching.statements();
@@ -430,7 +433,7 @@ async fn who_may_not_write_is_told_so_by_what_another_process_has_written(fresh:
     let alice = guild.human("alice");
     assert!(post(guild, "alice", &id, "in memory from now on", None).await.starts_with("Ok"));
     assert!(post(guild, "carol", &id, "not yet", None).await.starts_with("Err"));
-    elsewhere.guild.add_members(&alice, &id, vec!["carol".into()]).await.unwrap();
+    elsewhere.add_members(&alice, &id, vec!["carol".into()]).await.unwrap();
     assert!(post(guild, "carol", &id, "now", None).await.starts_with("Ok"));
     elsewhere.guild.remove_member(&alice, &id, &"carol".into()).await.unwrap();
     assert!(post(guild, "carol", &id, "no more", None).await.starts_with("Err"));
@@ -458,7 +461,7 @@ async fn members_who_come_and_go_stay_in_order(fresh: Fresh) {
     let add = |users: &[&str]| -> Act<'_> {
         let (alice, users) = (alice.clone(), users.iter().map(|user| (*user).into()).collect());
         let id = &id;
-        Box::pin(async move { told(guild.guild.add_members(&alice, id, users).await) })
+        Box::pin(async move { told(guild.add_members(&alice, id, users).await) })
     };
     let remove = |user: &'static str| -> Act<'_> {
         let (alice, id) = (alice.clone(), &id);
@@ -474,8 +477,8 @@ async fn members_who_come_and_go_stay_in_order(fresh: Fresh) {
     assert_eq!(users(guild.store.as_ref()).await, expected);
     // Another process goes on where this one was.
     let other = Batching::on(&fresh, 1_000_000).await;
-    other.guild.guild.add_members(&alice, &id, vec!["f".into()]).await.unwrap();
-    guild.guild.add_members(&alice, &id, vec!["g".into()]).await.unwrap();
+    other.guild.add_members(&alice, &id, vec!["f".into()]).await.unwrap();
+    guild.add_members(&alice, &id, vec!["g".into()]).await.unwrap();
     let expected = ["alice", "b", "c", "e", "d", "a", "f", "g"];
     assert_eq!(users(guild.store.as_ref()).await, expected);
 }

@@ -54,7 +54,7 @@ async fn every_write(database: Database, loses: Mode) {
     proxy.set(loses);
     let new =
         CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", ChannelType::Discuss) };
-    let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
+    let id = guild.create_channel(&alice, new).await.unwrap().channel.id;
     assert_eq!(proxy.mode(), Mode::Open, "nothing was lost");
 
     proxy.set(loses);

@@ -26,7 +26,7 @@ async fn a_damaged_channel_does_not_keep_the_turns_of_others_from_lapsing(fresh:
             settings: SettingsPatch { turn_timeout_seconds: Some(timeout), ..SettingsPatch::default() },
             ..CreateChannel::new("room", ChannelType::Discuss)
         };
-        let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
+        let id = guild.create_channel(&alice, new).await.unwrap().channel.id;
         let post = Post { content: "hello".to_owned(), ..Post::default() };
         guild.guild.post(&Author::User(alice.clone()), &id, post, None).await.unwrap();
         channels.push(id);
@@ -51,7 +51,7 @@ async fn a_message_that_no_search_finds_keeps_the_guild_from_being_exported(fres
     let guild = TestGuild::on(Arc::clone(&store) as _, published);
     let alice = guild.human("alice");
     let new = CreateChannel::new("room", ChannelType::General);
-    let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
+    let id = guild.create_channel(&alice, new).await.unwrap().channel.id;
     for text in ["one", "two"] {
         guild.guild.post(&Author::User(alice.clone()), &id, Post::text(text), None).await.unwrap();
     }

@@ -55,7 +55,7 @@ async fn what_was_erased_is_not_in_the_file() {
     let guild = TestGuild::on(Arc::clone(&store) as _, Arc::new(Recorder::default()));
     let alice = guild.human("alice");
     let new = CreateChannel::new("room", ChannelType::General);
-    let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
+    let id = guild.create_channel(&alice, new).await.unwrap().channel.id;
     // A short one shares a page with others; a long one has pages of its own.
     let texts =
         ["one that nobody is to find".to_owned(), "a long one that nobody is to find, ".repeat(2_000)];

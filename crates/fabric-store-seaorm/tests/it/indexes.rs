@@ -145,7 +145,7 @@ async fn use_everything(store: &Arc<SqlStore>) {
             members: vec!["bob".into()],
             ..CreateChannel::new("room", channel_type)
         };
-        ids.push(guild.guild.create_channel(&alice, new).await.unwrap().channel.id);
+        ids.push(guild.create_channel(&alice, new).await.unwrap().channel.id);
     }
     let [discuss, triage]: [ChannelId; 2] = ids.try_into().unwrap();
     for id in [&discuss, &triage] {
@@ -174,6 +174,7 @@ async fn use_everything(store: &Arc<SqlStore>) {
     search(&guild, &discuss, &message.id).await;
     index_all(store).await;
     search(&guild, &discuss, &message.id).await;
+    guild.center.know(["bob".into(), "carol".into()].iter());
     guild.guild.set_wake_mapping(&alice, &triage, vec!["bob".into(), "carol".into()]).await.unwrap();
     guild.guild.join(&guild.human("dave"), &triage).await.unwrap();
     guild.guild.leave(&guild.human("dave"), &triage).await.unwrap();

@@ -30,7 +30,7 @@ async fn by_hand(fresh: &Fresh) -> (Arc<SqlStore>, Arc<TestGuild>, ChannelId) {
     let store = fresh.store_that_is_indexed_by_hand(Arc::clone(&published) as _).await;
     let guild = TestGuild::on(Arc::clone(&store) as _, published);
     let new = CreateChannel::new("room", ChannelType::General);
-    let id = guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id;
+    let id = guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id;
     (store, Arc::new(guild), id)
 }
 

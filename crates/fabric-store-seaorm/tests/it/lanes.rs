@@ -25,7 +25,7 @@ on_each_database!(
 async fn channel(guild: &TestGuild) -> ChannelId {
     let new =
         CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", ChannelType::Discuss) };
-    guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id
+    guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id
 }
 
 async fn post(guild: &TestGuild, id: &ChannelId, content: String) {

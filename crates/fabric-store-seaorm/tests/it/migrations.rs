@@ -54,7 +54,7 @@ async fn fill(fresh: &Fresh) -> (Arc<SqlStore>, ChannelId) {
     let alice = guild.human("alice");
     let new =
         CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", ChannelType::Discuss) };
-    let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
+    let id = guild.create_channel(&alice, new).await.unwrap().channel.id;
     let post = Post::text("kept");
     guild.guild.post(&Author::User(alice), &id, post, None).await.unwrap();
     (store, id)

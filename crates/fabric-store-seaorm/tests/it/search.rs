@@ -26,7 +26,7 @@ async fn fill(fresh: &Fresh) -> Arc<SqlStore> {
     let alice = guild.human("alice");
     let new =
         CreateChannel { members: vec!["bob".into()], ..CreateChannel::new("room", ChannelType::Discuss) };
-    let id = guild.guild.create_channel(&alice, new).await.unwrap().channel.id;
+    let id = guild.create_channel(&alice, new).await.unwrap().channel.id;
     let long = "lang ".repeat(150_000);
     for n in 0..230 {
         let content = if n % 50 == 0 { format!("wörd {n} {long}") } else { format!("wörd {n}") };

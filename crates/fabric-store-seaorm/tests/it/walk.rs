@@ -92,7 +92,7 @@ impl Side {
             settings: SettingsPatch { turn_timeout_seconds: Some(30), ..SettingsPatch::default() },
         };
         let creator = self.caller();
-        let created = self.guild.guild.create_channel(&creator, new).await;
+        let created = self.guild.create_channel(&creator, new).await;
         self.channels.extend(created.as_ref().ok().map(|row| row.channel.id.clone()));
         format!("{created:?}")
     }
@@ -142,7 +142,7 @@ impl Side {
         match act {
             1 => format!("{:?}", self.guild.guild.join(&caller, &id).await),
             2 => format!("{:?}", self.guild.guild.leave(&caller, &id).await),
-            3 => format!("{:?}", self.guild.guild.add_members(&caller, &id, self.dice.users()).await),
+            3 => format!("{:?}", self.guild.add_members(&caller, &id, self.dice.users()).await),
             4 => {
                 let user = self.dice.pick(USERS).into();
                 format!("{:?}", self.guild.guild.remove_member(&caller, &id, &user).await)

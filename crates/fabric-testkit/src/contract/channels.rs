@@ -58,10 +58,11 @@ pub async fn members_keep_their_order_and_leave_without_a_trace(on: Opened) {
     let guild = on.guild();
     let alice = guild.human("alice");
     let id = created(&guild, &alice, ChannelType::Triage, &["bob"]).await.channel.id;
-    guild.guild.add_members(&alice, &id, vec!["dave".into(), "carol".into()]).await.unwrap();
+    guild.add_members(&alice, &id, vec!["dave".into(), "carol".into()]).await.unwrap();
+    guild.human("erin");
     guild.guild.set_wake_mapping(&alice, &id, vec!["bob".into(), "erin".into()]).await.unwrap();
     guild.guild.remove_member(&alice, &id, &"bob".into()).await.unwrap();
-    guild.guild.add_members(&alice, &id, vec!["bob".into()]).await.unwrap();
+    guild.add_members(&alice, &id, vec!["bob".into()]).await.unwrap();
     let stored = guild.store.load(&id).await.unwrap().unwrap();
     let members: Vec<_> = stored.members.iter().map(|m| (m.user_id.as_str(), m.wake_mapped)).collect();
     assert_eq!(

@@ -66,7 +66,7 @@ pub async fn users_whose_ids_look_alike_are_different_users(on: Opened) {
     let alice = guild.human("alice");
     let id = channel(&guild, ChannelType::General).await;
     let users: Vec<UserId> = LOOK_ALIKES.iter().map(|id| UserId::new(*id)).collect();
-    guild.guild.add_members(&alice, &id, users.clone()).await.unwrap();
+    guild.add_members(&alice, &id, users.clone()).await.unwrap();
     post(&guild, "alice", &id, "one").await;
     let stored = guild.store.load(&id).await.unwrap().unwrap();
     let members: Vec<&UserId> = stored.members.iter().skip(3).map(|member| &member.user_id).collect();
@@ -125,7 +125,7 @@ pub async fn the_longest_ids_and_names_fit(on: Opened) {
         purpose: Some("🧶".repeat(10_000)),
         ..CreateChannel::new(name.clone(), ChannelType::Discuss)
     };
-    let id = guild.guild.create_channel(&caller, new).await.unwrap().channel.id;
+    let id = guild.create_channel(&caller, new).await.unwrap().channel.id;
     guild.guild.set_presence(&caller, &caller.user_id, PresenceStatus::Idle, None).await.unwrap();
     let new = Post::text(format!("<@{user}>"));
     let key = RequestKey::parse("k").unwrap();

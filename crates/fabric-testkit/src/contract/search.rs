@@ -29,7 +29,7 @@ async fn found(guild: &TestGuild, user: &str, text: &str) -> Vec<String> {
 
 async fn public(guild: &TestGuild, name: &str) -> ChannelId {
     let new = CreateChannel { is_public: true, ..CreateChannel::new(name, ChannelType::General) };
-    guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id
+    guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id
 }
 
 /// Whatever the language, and however common or short the words are; the newest first, as they were stored.
@@ -106,7 +106,7 @@ pub async fn only_what_one_may_read_is_found(on: Opened) {
     assert_eq!(found(&guild, "Bob", "word").await, ["word open"]);
 
     guild.guild.leave(&guild.human("bob"), &own).await.unwrap();
-    guild.guild.add_members(&alice, &foreign, vec!["dave".into()]).await.unwrap();
+    guild.add_members(&alice, &foreign, vec!["dave".into()]).await.unwrap();
     assert_eq!(found(&guild, "bob", "word").await, ["word open"]);
     assert_eq!(found(&guild, "dave", "word").await, ["word foreign", "word open"]);
     guild.guild.remove_member(&alice, &foreign, &"dave".into()).await.unwrap();

@@ -51,7 +51,7 @@ pub async fn an_answer_settles_and_a_new_member_is_owed_nothing_of_before(on: Op
     post(&guild, "bob", &id, "here").await;
     post(&guild, "alice", &id, "two").await;
     assert_eq!(owed(&guild, &id, "bob").await, ["3:dm"]);
-    guild.guild.add_members(&guild.human("alice"), &id, vec!["dave".into()]).await.unwrap();
+    guild.add_members(&guild.human("alice"), &id, vec!["dave".into()]).await.unwrap();
     assert_eq!(owed(&guild, &id, "dave").await, Vec::<String>::new());
     post(&guild, "alice", &id, "three").await;
     assert_eq!(owed(&guild, &id, "dave").await, ["4:dm"]);

@@ -162,7 +162,7 @@ async fn channel(side: &mut Side, channel_type: ChannelType) -> ChannelId {
         ..CreateChannel::new("🧶".repeat(100), channel_type)
     };
     let creator = side.guild.human(USERS[0]);
-    let id = side.guild.guild.create_channel(&creator, new).await.unwrap().channel.id;
+    let id = side.guild.create_channel(&creator, new).await.unwrap().channel.id;
     side.channels.push(id.clone());
     id
 }

@@ -220,8 +220,7 @@ async fn a_search_finds_in_the_order_of_storing_also_after_a_move(target: Fresh)
     let user = before.guild.human("a");
     let mut rooms = Vec::new();
     for name in ["one", "two"] {
-        let room =
-            before.guild.guild.create_channel(&user, CreateChannel::new(name, ChannelType::General)).await;
+        let room = before.guild.create_channel(&user, CreateChannel::new(name, ChannelType::General)).await;
         rooms.push(room.unwrap().channel.id);
     }
     for (text, room) in [("word 1", 1), ("word 2", 0), ("word 3", 1), ("word 4", 0)] {
@@ -248,7 +247,7 @@ async fn former_texts_whose_numbers_have_gaps_move_too(target: Fresh) {
     let side = Side::new("before", store, Arc::new(Recorder::default()), 7);
     let user = side.guild.human("a");
     let new = CreateChannel::new("room", ChannelType::General);
-    let room = side.guild.guild.create_channel(&user, new).await.unwrap().channel.id;
+    let room = side.guild.create_channel(&user, new).await.unwrap().channel.id;
     let author = Author::User(user.clone());
     let outcome = side.guild.guild.post(&author, &room, Post::text("text 0"), None).await.unwrap();
     let PostOutcome::Message(message) = outcome else { unreachable!("it is a message") };
@@ -277,7 +276,7 @@ async fn long_messages_move_a_few_at_once(target: Fresh) {
     let store = other.store(Arc::new(Recorder::default())).await;
     let made = Side::new("made", store, Arc::new(Recorder::default()), 7);
     let new = CreateChannel::new("room", ChannelType::General);
-    let mut room = made.guild.guild.create_channel(&made.guild.human("a"), new).await.unwrap().channel;
+    let mut room = made.guild.create_channel(&made.guild.human("a"), new).await.unwrap().channel;
     post(&made, &room.id, "one").await;
     let message = made.guild.store.page(&room.id, SeqRange::default(), 1).await.unwrap().remove(0);
     room.last_seq = Seq(LONG * 3);

@@ -80,6 +80,7 @@ async fn listeners_and_those_on_duty_become_members() {
     let guild = TestGuild::default();
     let id = channel(&guild, ChannelType::Custom, "alice bob").await;
     let alice = guild.human("alice");
+    guild.human("carol");
     let (_, members) = guild.guild.set_wake_mapping(&alice, &id, vec!["carol".into()]).await.unwrap();
     let mapped: Vec<_> =
         members.iter().map(|view| (view.member.user_id.as_str(), view.member.wake_mapped)).collect();

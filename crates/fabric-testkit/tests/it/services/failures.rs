@@ -209,7 +209,7 @@ async fn a_guild_is_ready_when_both_answer() {
         let mut parts = Parts::default();
         parts.store.expect_ping().returning(move || if store { Ok(()) } else { Err(unavailable()) });
         parts.center.expect_members().returning(move || {
-            if center { Ok(Vec::new()) } else { Err(CenterError::Unavailable("gone".to_owned())) }
+            if center { Ok([].into()) } else { Err(CenterError::Unavailable("gone".to_owned())) }
         });
         let health = parts.guild().health().await;
         assert_eq!(health, Health { store, center });

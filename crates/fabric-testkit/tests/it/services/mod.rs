@@ -3,6 +3,7 @@
 mod access;
 mod failures;
 mod files;
+mod people;
 mod posting;
 mod turns;
 
@@ -34,7 +35,7 @@ async fn channel_with(
         settings,
         ..CreateChannel::new("room", channel_type)
     };
-    guild.guild.create_channel(&creator, new).await.expect("a channel").channel.id
+    guild.create_channel(&creator, new).await.expect("a channel").channel.id
 }
 
 fn text(content: &str) -> Post {
