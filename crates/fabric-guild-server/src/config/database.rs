@@ -28,21 +28,25 @@ impl From<String> for DatabaseUrl {
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (address, parameters) = match self.0.split_once('?') {
-            Some((address, _)) => (address, "?…"),
-            None => (self.0.as_str(), ""),
+        // A password may have any character in it, also where it should not: what comes before the last `@`, or
+        // where there is none after the first `?`, is not shown.
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let separator = if scheme.is_empty() { "" } else { "://" };
+        let (credentials, rest) = match rest.rsplit_once('@') {
+            Some((_, rest)) => ("…@", rest),
+            // A user and a password without a host.
+            None if !scheme.is_empty() && scheme != "sqlite" && rest.contains(':') && !has_port(rest) => ("…", ""),
+            None => ("", rest),
         };
-        let Some((scheme, rest)) = address.split_once("://") else {
-            return write!(f, "{address}{parameters}");
-        };
-        match rest.rsplit_once('@') {
-            Some((credentials, place)) => {
-                let user = credentials.split(':').next().unwrap_or_default();
-                write!(f, "{scheme}://{user}:…@{place}{parameters}")
-            }
-            None => write!(f, "{scheme}://{rest}{parameters}"),
-        }
+        let (place, parameters) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?…"));
+        write!(f, "{scheme}{separator}{credentials}{place}{parameters}")
     }
+}
+
+/// Whether what follows the first colon is a port.
+fn has_port(place: &str) -> bool {
+    let port = place.split_once(':').and_then(|(_, rest)| rest.split(['/', '?']).next());
+    port.is_some_and(|port| port.parse::<u16>().is_ok())
 }
 
 /// The parts of an address, as the file and the environment give them.
@@ -162,7 +166,11 @@ mod tests {
     #[test]
     fn passwords_and_parameters_are_never_printed() {
         let shown = |url: &str| format!("{:?}", DatabaseUrl::from(url.to_owned()));
-        assert_eq!(shown("mysql://fabric:p@ss@db:3306/guild"), "mysql://fabric:…@db:3306/guild");
+        assert_eq!(shown("mysql://fabric:p@ss@db:3306/guild"), "mysql://…@db:3306/guild");
+        assert_eq!(shown("mysql://fabric:hu/s#h?@db:3306/guild"), "mysql://…@db:3306/guild");
+        assert_eq!(shown("mysql://fabric:h?u@s@db/guild?a=b"), "mysql://…@db/guild?…");
+        assert_eq!(shown("mysql://fabric:hush/guild"), "mysql://…");
+        assert_eq!(shown("mysql://db:3306/guild"), "mysql://db:3306/guild");
         assert_eq!(shown("postgres://db/guild?user=a&password=b"), "postgres://db/guild?…");
         assert_eq!(shown("sqlite://fabric-guild.db"), "sqlite://fabric-guild.db");
         assert_eq!(shown("sqlite:guild.db"), "sqlite:guild.db");

@@ -28,6 +28,14 @@ impl SettingsSource {
         file: Option<&Path>,
         environment: Option<Map<String, String>>,
     ) -> Result<T, ConfigError> {
+        self.read_all(file, environment).map_err(without_values)
+    }
+
+    fn read_all<T: DeserializeOwned>(
+        self,
+        file: Option<&Path>,
+        environment: Option<Map<String, String>>,
+    ) -> Result<T, ConfigError> {
         let file = match file {
             Some(file) => File::from(file).required(true),
             None => File::with_name(self.default_file).required(false),
@@ -62,6 +70,27 @@ impl SettingsSource {
 
     fn variable(self, name: &str) -> String {
         format!("{}_{}", self.prefix, name.to_uppercase())
+    }
+}
+
+/// The same error without what was given: it may be a secret, or stand on the line of one.
+fn without_values(error: ConfigError) -> ConfigError {
+    let place = |origin: Option<String>| origin.map(|origin| format!(" in {origin}")).unwrap_or_default();
+    match error {
+        ConfigError::FileParse { uri, cause } => {
+            // What follows the first line quotes the file.
+            let text = cause.to_string();
+            let where_it_is = text.lines().next().unwrap_or_default();
+            ConfigError::Message(format!("{where_it_is}{}", place(uri)))
+        }
+        ConfigError::Type { origin, expected, key, unexpected: _ } => {
+            let key = key.unwrap_or_else(|| "a value".to_owned());
+            ConfigError::Message(format!("`{key}` must be {expected}{}", place(origin)))
+        }
+        ConfigError::At { error, origin, key } => {
+            ConfigError::At { error: Box::new(without_values(*error)), origin, key }
+        }
+        other => other,
     }
 }
 
@@ -114,6 +143,28 @@ mod tests {
         assert!(both.to_string().contains("FABRIC_TEST_NAME and FABRIC_TEST_NAME_FILE"), "{both}");
         let missing = read(&[("FABRIC_TEST_NAME_FILE", "/not/there")]).unwrap_err();
         assert!(missing.to_string().contains("FABRIC_TEST_NAME_FILE: /not/there"), "{missing}");
+    }
+
+    #[test]
+    fn no_error_shows_what_was_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        for (text, told) in [
+            ("name = \"hush\nport = 1", "TOML parse error at line 1"),
+            ("port = 1\nname = hush", "TOML parse error at line 2"),
+            ("name = \"hush\" \"hush\"", "TOML parse error at line 1"),
+            ("port = \"hush\"", "port"),
+            ("port = 1\nname = [\"hush\"]", "name"),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = SOURCE.read::<Settings>(Some(&path), Some(environment(&[]))).unwrap_err();
+            for shown in [error.to_string(), format!("{error:?}")] {
+                assert!(shown.contains(told) && !shown.contains("hush"), "{shown}");
+            }
+        }
+        let given = environment(&[("FABRIC_TEST_PORT", "hush")]);
+        let error = SOURCE.read::<Settings>(None, Some(given)).unwrap_err().to_string();
+        assert!(error.contains("port") && !error.contains("hush"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use fabric_domain::ports::StoreError;
+use sea_orm::sqlx::mysql::MySqlConnectOptions;
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection, Executor};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
@@ -89,6 +91,7 @@ pub(crate) async fn open(
     connections: u32,
 ) -> Result<DatabaseConnection, StoreError> {
     let kind = Kind::of(url)?;
+    check(kind, url)?;
     let mut options = match url.strip_prefix("mariadb:") {
         Some(rest) => ConnectOptions::new(format!("mysql:{rest}")),
         None => ConnectOptions::new(url),
@@ -123,6 +126,24 @@ pub(crate) async fn open(
         }
         sleep(AGAIN).await;
     }
+}
+
+/// Refuses an address that its driver cannot read, without showing it: what refuses it later would.
+fn check(kind: Kind, url: &str) -> Result<(), StoreError> {
+    let rest = url.split_once(':').map_or("", |(_, rest)| rest);
+    let is_readable = match kind {
+        Kind::Sqlite => SqliteConnectOptions::from_str(url).is_ok(),
+        Kind::MySql => MySqlConnectOptions::from_str(&format!("mysql:{rest}")).is_ok(),
+        Kind::Postgres => PgConnectOptions::from_str(url).is_ok(),
+    };
+    if is_readable {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(
+        "the database's URL cannot be read: special characters of user and password must be percent-encoded (%2F \
+         for /, %23 for #), or the URL given in its parts"
+            .to_owned(),
+    ))
 }
 
 /// Creates the file for its owner only, when it is not there: it holds private conversations.
@@ -277,6 +298,19 @@ mod tests {
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_read_is_not_shown() {
+        for url in [
+            "mysql://fabric:hu/sh@db/guild",
+            "mariadb://fabric:hu#sh@db/guild",
+            "postgres://fabric:hu?sh@db/guild",
+            "postgres://fabric:hush@db:port/guild",
+        ] {
+            let error = open(url, Purpose::Reading, 1).await.unwrap_err().to_string();
+            assert!(error.contains("percent-encoded") && !error.contains("hu"), "{error}");
+        }
+    }
 
     async fn setting(url: &str, purpose: Purpose, backend: DbBackend, query: &str) -> String {
         let connection = open(url, purpose, 1).await.unwrap();
