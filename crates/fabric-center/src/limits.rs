@@ -16,8 +16,8 @@ const MAX_KEYS: usize = 20_000;
 /// The limits on signing in.
 pub(crate) struct LoginLimits {
     addresses: Limit<IpAddr>,
-    /// By fingerprint of the email or API key.
-    accounts: Limit<String>,
+    /// By fingerprint of the email or API key, and where it is tried from: a stranger's attempts are not the owner's.
+    accounts: Limit<(String, Option<IpAddr>)>,
 }
 
 impl LoginLimits {
@@ -32,12 +32,10 @@ impl LoginLimits {
         account: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let address = match address {
-            Some(address) => self.addresses.take(network(address), now),
-            None => Ok(()),
-        };
-        address
-            .and_then(|()| self.accounts.take(account.to_owned(), now))
+        let address = address.map(network);
+        let of_address = address.map_or(Ok(()), |address| self.addresses.take(address, now));
+        of_address
+            .and_then(|()| self.accounts.take((account.to_owned(), address), now))
             .map_err(|wait| Error::RateLimited { retry_after_seconds: seconds(wait) })
     }
 }
@@ -148,6 +146,18 @@ mod tests {
         }
         assert!(limit.full_at.lock().unwrap().len() <= 100);
         assert!(limit.take("guilty".to_owned(), NOW).is_err());
+    }
+
+    #[test]
+    fn a_stranger_locks_nobody_out() {
+        let limits = LoginLimits::new(0, 2);
+        let [stranger, owner] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().ok());
+        for _ in 0..2 {
+            limits.attempt(stranger, "ada", NOW).unwrap();
+        }
+        assert!(limits.attempt(stranger, "ada", NOW).is_err());
+        assert!(limits.attempt(owner, "ada", NOW).is_ok());
+        assert!(limits.attempt(stranger, "ben", NOW).is_ok());
     }
 
     #[test]

@@ -37,12 +37,15 @@ pub struct Settings {
     pub refresh_token_days: u32,
     /// Whether anybody may register a user. Default false: only guild nodes may.
     pub open_registration: bool,
+    /// Whether a program on this machine may register a guild node without a key. Default false.
+    pub loopback_registration: bool,
     /// Comma list of origins that browsers may call from; empty allows all. `null` (a desktop shell) is
     /// always allowed.
     pub cors_origins: String,
     /// Attempts to sign in per minute from one address; 0 is no limit. Default 600.
     pub logins_per_minute_per_address: u32,
-    /// Attempts to sign in per minute for one account; 0 is no limit. Default 30.
+    /// Attempts to sign in per minute for one account from one address, so that a stranger locks nobody out; 0 is no
+    /// limit. Default 30.
     pub logins_per_minute_per_account: u32,
     /// Connections that one address may have at a time; past it the one that has kept Center waiting for longest is
     /// ended. 0 is no limit. Default 500.
@@ -68,6 +71,7 @@ impl Default for Settings {
             guild_token_seconds: 15 * 60,
             refresh_token_days: 30,
             open_registration: false,
+            loopback_registration: false,
             cors_origins: String::new(),
             logins_per_minute_per_address: 600,
             logins_per_minute_per_account: 30,

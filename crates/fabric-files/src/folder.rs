@@ -46,7 +46,7 @@ pub(crate) fn made_here(name: &str) -> Option<(&str, bool)> {
 
 impl Folder {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
+        private::create_folder(path)?;
         let folder = Self(path.canonicalize()?);
         if let Some(parent) = folder.0.parent() {
             // A courtesy: whoever made the folder may have no right to its parent.

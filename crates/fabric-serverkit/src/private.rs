@@ -1,6 +1,6 @@
-//! Files that only their owner may read.
+//! Files and folders that only their owner may read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -11,6 +11,15 @@ pub fn options() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// Makes a folder, with those above it, that only its owner may enter. One that is there already keeps its permissions.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Puts a file with this content in the place of the one at `path`, if there is one. Whatever the process or the power
@@ -57,6 +66,19 @@ mod tests {
         #[cfg(unix)]
         assert_is_private(&path);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_created_folder_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outer/inner");
+        create_folder(&path).unwrap();
+        create_folder(&path).unwrap();
+        for made in [path.as_path(), path.parent().unwrap()] {
+            assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700);
+        }
     }
 
     #[test]

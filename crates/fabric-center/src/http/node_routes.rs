@@ -39,7 +39,7 @@ async fn register(
 ) -> Result<HttpResponse, HttpError> {
     let actor = match caller {
         Caller::Node(node) => Actor::Node(node.id),
-        _ if origin.local_program => Actor::Loopback,
+        _ if origin.local_program && center.settings().loopback_registration => Actor::Loopback,
         _ => return Err(Error::InvalidNodeKey.into()),
     };
     let registered = center.enrol_node(&actor, body.0).await?;

@@ -11,7 +11,7 @@ fn node(id: &str) -> Value {
 
 #[tokio::test]
 async fn registration_gives_the_key_only_once() {
-    let t = TestCenter::start().await;
+    let t = TestCenter::with(|s| s.loopback_registration = true).await;
     let first = t.post("/nodes/register", As::Nobody, node("north")).await;
     assert_eq!(first.status, 201);
     let key = first.body["apiKey"].as_str().unwrap();
@@ -26,6 +26,12 @@ async fn registration_gives_the_key_only_once() {
     }
     // The key goes on to work.
     assert_eq!(t.get("/nodes", As::Node(key)).await.body.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn without_the_setting_nobody_registers_a_node_without_a_key() {
+    let t = TestCenter::start().await;
+    t.post("/nodes/register", As::Nobody, node("north")).await.refused(401, "invalid_node_key");
 }
 
 #[tokio::test]
@@ -50,7 +56,7 @@ async fn a_node_speaks_for_itself_and_vouches_for_new_ones() {
 
 #[tokio::test]
 async fn a_browser_page_or_a_proxy_on_this_machine_is_not_a_local_program() {
-    let t = TestCenter::start().await;
+    let t = TestCenter::with(|s| s.loopback_registration = true).await;
     for (header, value) in [("origin", "https://evil.example"), ("x-forwarded-for", "203.0.113.7")] {
         let request = t.request(Method::POST, "/api/nodes/register", As::Nobody).header(header, value);
         let response = request.json(&node("north")).send().await.unwrap();
@@ -61,7 +67,7 @@ async fn a_browser_page_or_a_proxy_on_this_machine_is_not_a_local_program() {
 
 #[tokio::test]
 async fn a_node_id_has_up_to_80_characters() {
-    let t = TestCenter::start().await;
+    let t = TestCenter::with(|s| s.loopback_registration = true).await;
     let long = "n".repeat(80);
     let answer = t.post("/nodes/register", As::Nobody, node(&long)).await;
     let key = answer.body["apiKey"].as_str().unwrap().to_owned();
@@ -100,7 +106,7 @@ async fn nodes_are_listed_for_nodes_and_the_admin() {
 
 #[tokio::test]
 async fn of_many_first_registrations_at_once_one_gets_the_key() {
-    let t = TestCenter::start().await;
+    let t = TestCenter::with(|s| s.loopback_registration = true).await;
     let all = (0..16).map(|_| t.post("/nodes/register", As::Nobody, node("north")));
     let answers = futures_util::future::join_all(all).await;
     assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 201)), "{answers:?}");

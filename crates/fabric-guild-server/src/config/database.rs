@@ -35,7 +35,9 @@ impl fmt::Debug for DatabaseUrl {
         let (credentials, rest) = match rest.rsplit_once('@') {
             Some((_, rest)) => ("…@", rest),
             // A user and a password without a host.
-            None if !scheme.is_empty() && scheme != "sqlite" && rest.contains(':') && !has_port(rest) => ("…", ""),
+            None if !scheme.is_empty() && scheme != "sqlite" && rest.contains(':') && !has_port(rest) => {
+                ("…", "")
+            }
             None => ("", rest),
         };
         let (place, parameters) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?…"));

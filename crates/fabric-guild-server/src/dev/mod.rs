@@ -85,7 +85,7 @@ async fn live(options: &DevOptions, world: &World, stopped: impl Future<Output =
             guild_url: &world.guild_url,
             node_id: settings::NODE_ID,
             email: settings::PERSON.email,
-            password: settings::PERSON.password,
+            password: &world.password,
             admin_email: settings::PERSON.email,
             system_key: &world.system_key,
         };
@@ -117,8 +117,8 @@ async fn live(options: &DevOptions, world: &World, stopped: impl Future<Output =
 }
 
 fn banner(world: &World, roundtable: &str) -> String {
-    let World { center_url, guild_url, system_key, .. } = world;
-    let settings::Person { email, password, .. } = settings::PERSON;
+    let World { center_url, guild_url, system_key, password, .. } = world;
+    let settings::Person { email, .. } = settings::PERSON;
     let node = settings::NODE_ID;
     format!(
         r#"

@@ -40,6 +40,7 @@ pub(super) struct World {
     pub(super) center_url: String,
     pub(super) guild_url: String,
     pub(super) system_key: String,
+    pub(super) password: String,
     center: ServerHandle,
     node: Node,
     agents: Vec<AgentConnection>,
@@ -51,6 +52,8 @@ pub(super) struct World {
 struct Keys {
     node: Option<String>,
     system: Option<String>,
+    /// With which the person signs in.
+    password: Option<String>,
     agents: Vec<String>,
 }
 
@@ -70,16 +73,29 @@ impl Keys {
 
 impl World {
     pub(super) async fn start(options: &DevOptions) -> Result<Self, DevError> {
-        fs::create_dir_all(&options.data_dir)?;
+        private::create_folder(&options.data_dir)?;
         let keys_path = options.data_dir.join("dev-keys.json");
         let mut keys = Keys::load(&keys_path)?;
 
         let (center, center_handle, center_url) = start_center(options).await?;
-        let person = ensure_user(&center, PERSON).await?;
+        let password = match keys.password.clone() {
+            Some(kept) => kept,
+            None if center.list_users().await?.iter().any(|user| user.user.email == PERSON.email) => {
+                return Err(
+                    "the demo in the data folder is an older one's: remove the folder (.fabric)".into()
+                );
+            }
+            None => hex::encode(random::<12>()),
+        };
+        keys.password = Some(password.clone());
+        // Before there is an account with it.
+        keys.save(&keys_path)?;
+        let person = ensure_user(&center, PERSON, &password).await?;
         center.set_admin(PERSON.email).await?;
         let mut agents = Vec::new();
         for agent in AGENTS {
-            agents.push((agent, ensure_user(&center, agent).await?));
+            // They sign in with their keys: nobody knows this one.
+            agents.push((agent, ensure_user(&center, agent, &hex::encode(random::<16>())).await?));
         }
         // A database that was thrown away takes its keys with it.
         let is_fresh = keys.agents.len() != AGENTS.len() || !is_known(&center_url, &keys.agents).await;
@@ -103,8 +119,15 @@ impl World {
         let guild_url = format!("http://{}", node.address());
         center.register_node_with(NODE_ID, GUILD_NAME, &guild_url, Some(true)).await?;
 
-        let mut world =
-            Self { center_url, guild_url, system_key, center: center_handle, node, agents: Vec::new() };
+        let mut world = Self {
+            center_url,
+            guild_url,
+            system_key,
+            password,
+            center: center_handle,
+            node,
+            agents: Vec::new(),
+        };
         let ids: Vec<UserId> = agents.iter().map(|(_, id)| id.clone()).collect();
         world.ensure_channels(&person, &ids).await?;
         if !options.no_agents {
@@ -151,7 +174,7 @@ impl World {
     /// The person's client.
     pub(super) async fn sign_in(&self) -> Result<GuildClient, DevError> {
         let center = fabric_client::Center::new(&self.center_url)?;
-        let session = center.login(PERSON.email, PERSON.password).await?;
+        let session = center.login(PERSON.email, &self.password).await?;
         Ok(session.guild(&NODE_ID.into())?)
     }
 
@@ -171,6 +194,7 @@ async fn start_center(options: &DevOptions) -> Result<(Center, ServerHandle, Str
         port: options.center_port,
         db_url: format!("sqlite://{}", database.display()),
         open_registration: true,
+        loopback_registration: true,
         ..fabric_center::Settings::default()
     })
     .await?;
@@ -233,8 +257,8 @@ async fn node_key(center: &Center, endpoint: &str, kept: Option<String>) -> Resu
     })
 }
 
-async fn ensure_user(center: &Center, person: Person) -> Result<UserId, DevError> {
-    let user = center.ensure_user(person.email, person.password, Some(person.name)).await?;
+async fn ensure_user(center: &Center, person: Person, password: &str) -> Result<UserId, DevError> {
+    let user = center.ensure_user(person.email, password, Some(person.name)).await?;
     Ok(user.id)
 }
 
