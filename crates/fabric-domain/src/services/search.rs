@@ -2,7 +2,7 @@
 
 use super::{Guild, ServiceError};
 use crate::model::{Caller, ChannelId, Message, MessageId, Refusal, UserId};
-use crate::ports::{Reader, Search};
+use crate::ports::{Reader, Search, fitting};
 use crate::rules::search::{Part, Query};
 
 /// What somebody looks for.
@@ -54,8 +54,11 @@ impl Guild {
         let Some(mut messages) = self.ports.store.search(&search).await? else {
             return Err(Refusal::field("before", "is no message").into());
         };
-        let has_more = messages.len() > limit as usize;
-        messages.truncate(limit as usize);
+        // Whoever sends them holds them in memory, as a page of messages.
+        let lengths = messages.iter().map(|message| message.content.len() as u64);
+        let fitting = fitting(lengths.take(limit as usize));
+        let has_more = messages.len() > fitting;
+        messages.truncate(fitting);
         let hits = messages
             .into_iter()
             .map(|message| Hit { snippet: search.query.snippet(&message.content), message })

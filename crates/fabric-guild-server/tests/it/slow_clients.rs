@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fabric_api::guild::PostMessage;
-use fabric_client::Range;
+use fabric_client::{Range, SearchIn};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -74,6 +74,23 @@ async fn pages_that_nobody_reads_and_posts_that_do_not_end_hold_little_and_keep_
         assert!(peak - before < 400, "bodies and answers took {peak} MB, after {before} MB");
     }
     drop(slow);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_found_messages_ends_early_as_every_page_does() {
+    let (world, _, _folder) = world().await;
+    let channel = world.channel().await;
+    for _ in 0..10 {
+        let message = PostMessage::text(format!("needle {}", "x".repeat(990_000)));
+        world.users[0].post(&channel, &message, None).await.unwrap();
+    }
+    let mut within = SearchIn { limit: Some(50), ..SearchIn::default() };
+    let first = world.users[0].search("needle", &within).await.unwrap();
+    assert_eq!((first.hits.len(), first.has_more), (8, true));
+    within.before = first.hits.last().map(|hit| hit.message.id.clone());
+    let second = world.users[0].search("needle", &within).await.unwrap();
+    assert_eq!((second.hits.len(), second.has_more), (2, false));
     world.stop().await;
 }
 
