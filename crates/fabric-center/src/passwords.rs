@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use fabric_serverkit::system::random;
+use fabric_serverkit::system::secret_bytes;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
@@ -53,7 +53,7 @@ impl Passwords {
 
     async fn hash_text(&self, password: String) -> Result<String, Error> {
         self.run(move |memory| {
-            let (params, salt) = (Params::default(), random::<SALT>());
+            let (params, salt) = (Params::default(), secret_bytes::<SALT>());
             let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
             digest(&password, &salt, Version::V0x13, params.clone(), &mut output, memory)?;
             let stored = PasswordHash {

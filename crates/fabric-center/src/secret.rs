@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fabric_serverkit::system::random;
+use fabric_serverkit::system::secret_bytes;
 use sha2::{Digest as _, Sha256};
 
 /// Starts every API key of an agent.
@@ -14,7 +14,7 @@ pub(crate) const REFRESH_PREFIX: &str = "frt_";
 
 /// A new secret of 32 random bytes with a prefix that tells people (and leak scanners) what it is.
 pub(crate) fn new_token(prefix: &str) -> String {
-    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>()))
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(secret_bytes::<32>()))
 }
 
 /// What is stored of a token or key. No salt and no slow hash: 32 random bytes cannot be guessed offline.

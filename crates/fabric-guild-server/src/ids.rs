@@ -1,11 +1,11 @@
-//! The port [`IdGenerator`] on the system's randomness.
+//! The port [`IdGenerator`] on real randomness.
 
 use fabric_domain::model::{ChannelId, FileId, MessageId, Timestamp};
 use fabric_domain::ports::IdGenerator;
 use fabric_domain::rules::turn::Seed;
 use fabric_serverkit::system::{new_uuid, random};
 
-/// The system's generator of random numbers.
+/// Ids and seeds from the thread's generator of random numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SystemIds;
 

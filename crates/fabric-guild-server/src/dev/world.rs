@@ -15,7 +15,7 @@ use fabric_client::GuildClient;
 use fabric_client::agent::{AgentConnection, Options};
 use fabric_domain::model::{ChannelType, FileRules, UserId};
 use fabric_serverkit::program::LogFormat;
-use fabric_serverkit::system::{SystemClock, random};
+use fabric_serverkit::system::{SystemClock, secret_bytes};
 use fabric_serverkit::web::TrustedProxies;
 use fabric_serverkit::{Secret, private};
 use serde::{Deserialize, Serialize};
@@ -110,7 +110,7 @@ impl World {
         for user in agents.iter().map(|(_, id)| id).chain([&person]) {
             center.add_member(NODE_ID, user.as_str()).await?;
         }
-        let system_key = keys.system.get_or_insert_with(|| hex::encode(random::<16>())).clone();
+        let system_key = keys.system.get_or_insert_with(|| hex::encode(secret_bytes::<16>())).clone();
         keys.save(&keys_path)?;
 
         let settings = guild_settings(options, &center_url, &keys);
