@@ -15,6 +15,7 @@ mod m20261120_000005_retention;
 mod m20261120_000006_imports;
 mod m20261128_000007_turns;
 mod m20261128_000008_search_tail;
+mod m20261128_000009_turn_seats;
 mod search_index;
 
 pub use search_index::{
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000006_imports::Migration),
             Box::new(m20261128_000007_turns::Migration),
             Box::new(m20261128_000008_search_tail::Migration),
+            Box::new(m20261128_000009_turn_seats::Migration),
         ]
     }
 }

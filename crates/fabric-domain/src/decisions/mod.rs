@@ -36,5 +36,5 @@ pub use channels::{ChannelPatch, CreateChannel};
 pub use idempotency::once;
 pub use limits::Limits;
 pub use messages::Post;
-pub use turn_record::{Moment, TurnRecord};
+pub use turn_record::{Moment, StoredTurn, TurnRecord};
 pub use wakes::MissedWakes;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ChannelSettings, DeliveryPlan, MessageId, Seq, Timestamp};
-use crate::rules::turn::{Effect, Input, Seed, TurnState};
+use crate::rules::turn::{Effect, Floor, Input, InvalidTurnState, Seats, Seed, TurnState};
 
 /// What one step needs besides the channel: chosen before the decision, so that the decision is pure.
 #[derive(Debug, Clone)]
@@ -16,8 +16,9 @@ pub struct Moment {
     pub message_id: MessageId,
 }
 
-/// The stored turn of a `discuss` or `work` channel: the engine's state and when it last moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The stored turn of a `discuss` or `work` channel: the engine's state and when it last moved. A clone costs the same
+/// however many members there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnRecord {
     /// The engine's state.
     pub state: TurnState,
@@ -67,5 +68,30 @@ impl TurnRecord {
         if self.state.active().is_some_and(|speaker| plan.of(speaker, true).wakes().is_some()) {
             self.wake_seq = Some(seq);
         }
+    }
+}
+
+/// All of a turn but who sits where: what changes with every step, and is small however many members there are. A store
+/// keeps it apart from the [`Seats`], which change seldom and are as large as the channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredTurn {
+    state: Floor,
+    since: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+    wake_seq: Option<Seq>,
+}
+
+impl From<&TurnRecord> for StoredTurn {
+    fn from(turn: &TurnRecord) -> Self {
+        let TurnRecord { state, since, deadline, wake_seq } = turn;
+        Self { state: state.floor(), since: *since, deadline: *deadline, wake_seq: *wake_seq }
+    }
+}
+
+impl StoredTurn {
+    /// The turn of which these were the seats. Refuses what no turn can be.
+    pub fn seated(self, seats: Seats) -> Result<TurnRecord, InvalidTurnState> {
+        let Self { state, since, deadline, wake_seq } = self;
+        Ok(TurnRecord { state: TurnState::seated(seats, state)?, since, deadline, wake_seq })
     }
 }

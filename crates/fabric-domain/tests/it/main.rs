@@ -8,6 +8,7 @@ mod invariants;
 mod mentions;
 mod model_based;
 mod naive;
+mod parts;
 mod scenario;
 mod search;
 mod talkers;

@@ -22,6 +22,7 @@ pub use writer::SqlBulkWriter;
 /// them.
 pub const TABLES: &[&str] = &[
     "channels",
+    "turn_seats",
     "channel_members",
     "messages",
     "message_attachments",

@@ -4,6 +4,7 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, EntityTrait};
 
 use crate::schema::entity::{
     attachment, channel, file, idempotency_key, member, message, owed_wake, presence, read_marker, revision,
+    turn_seats,
 };
 
 /// The most rows of one statement. Databases limit the values of a statement; the lowest limit is 32,766.
@@ -40,6 +41,7 @@ impl<A> Queue<A> {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) channels: Queue<channel::ActiveModel>,
+    pub(super) seats: Queue<turn_seats::ActiveModel>,
     pub(super) members: Queue<member::ActiveModel>,
     pub(super) messages: Queue<message::ActiveModel>,
     pub(super) attachments: Queue<attachment::ActiveModel>,

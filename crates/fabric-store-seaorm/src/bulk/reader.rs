@@ -86,11 +86,15 @@ fn rows<'a, E: EntityTrait>(
 }
 
 fn all_channels<'a>(snapshot: &'a DatabaseTransaction, channels: &'a mut Vec<(String, Seq)>) -> Records<'a> {
-    rows(snapshot, channel::Entity::find().order_by_asc(channel::Column::Id), |row| {
-        let (channel, turn) = convert::channel(row)?;
-        channels.push((channel.id.as_str().to_owned(), channel.last_seq));
-        Ok(Record::Channel { channel: Box::new(channel), turn: turn.map(Box::new) })
-    })
+    let query = query::channels::seated(channel::Entity::find().order_by_asc(channel::Column::Id));
+    stream::once(query.stream(snapshot))
+        .try_flatten()
+        .map(|row| {
+            let (channel, turn) = row.map_err(DatabaseError::from)?.read()?;
+            channels.push((channel.id.as_str().to_owned(), channel.last_seq));
+            Ok(Record::Channel { channel: Box::new(channel), turn: turn.map(Box::new) })
+        })
+        .boxed()
 }
 
 fn members(snapshot: &DatabaseTransaction) -> Records<'_> {

@@ -76,6 +76,11 @@ impl SqlBulkWriter {
         let part = record.part();
         match record {
             Record::Channel { channel, turn } => {
+                if let Some(turn) = &turn {
+                    let row = convert::turn_seats_row(&channel.id, turn)?;
+                    let bytes = row.seats.try_as_ref().map_or(0, String::len);
+                    self.queue(part, |waiting| &mut waiting.seats, row, bytes).await?;
+                }
                 let row = convert::channel_row(&channel, turn.as_deref())?;
                 let turn = row.turn.try_as_ref().and_then(Option::as_ref).map_or(0, String::len);
                 let bytes = turn + channel.purpose.as_ref().map_or(0, String::len);
@@ -156,6 +161,7 @@ impl SqlBulkWriter {
     async fn write_all(&mut self) -> Result<(), LoadError> {
         let Waiting {
             channels,
+            seats,
             members,
             messages,
             attachments,
@@ -168,6 +174,7 @@ impl SqlBulkWriter {
             numbered,
         } = std::mem::take(&mut self.waiting);
         self.insert(Part::Channels, channels).await?;
+        self.insert(Part::Channels, seats).await?;
         self.insert(Part::Members, members).await?;
         self.insert(Part::Messages, messages).await?;
         self.insert(Part::Attachments, attachments).await?;

@@ -12,7 +12,7 @@ use super::write::{Publication, Write, Written};
 use super::{files, retention, wakes};
 use crate::error::{DatabaseError, WriteError};
 use crate::schema::convert;
-use crate::schema::entity::{channel, idempotency_key, member, presence, read_marker};
+use crate::schema::entity::{channel, idempotency_key, member, presence, read_marker, turn_seats};
 use crate::search;
 
 /// Carries out one write; nothing counts until the transaction commits.
@@ -66,6 +66,10 @@ async fn create(db: &impl ConnectionTrait, new: &NewChannel) -> Result<(), Datab
     lock_creation(db, &new.channel.id).await?;
     let row = convert::channel_row(&new.channel, new.turn.as_ref())?;
     channel::Entity::insert(row).exec_without_returning(db).await?;
+    if let Some(turn) = &new.turn {
+        let seats = convert::turn_seats_row(&new.channel.id, turn)?;
+        turn_seats::Entity::insert(seats).exec_without_returning(db).await?;
+    }
     let rows = new.members.iter().zip(0..).map(|(new_member, position)| {
         let Member { user_id, wake_mapped } = new_member;
         convert::member_row(&new.channel.id, user_id, *wake_mapped, position, Seq::ZERO)

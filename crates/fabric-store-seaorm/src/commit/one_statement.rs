@@ -8,6 +8,7 @@
 //! | kind of a row | what becomes of it |
 //! |---|---|
 //! | a [`Part`] of a channel | it is written over that part of the channel's row, which must have the version that was decided on |
+//! | the seats of a turn | they are written over those that are there |
 //! | a message | it is inserted, and with it the wake that is owed for it, and its note for the search |
 //! | an answer to a request | it is inserted |
 //! | none | nothing |
@@ -20,7 +21,7 @@ use std::iter::repeat_n;
 use sea_orm::{ActiveModelTrait, DbBackend, EntityTrait, IdenStatic, Iterable as _, Statement, Value};
 
 use super::rows::{NewMessage, Part};
-use crate::schema::entity::{channel, idempotency_key, message, owed_wake};
+use crate::schema::entity::{channel, idempotency_key, message, owed_wake, turn_seats};
 use crate::search;
 
 /// The view.
@@ -42,6 +43,11 @@ impl BatchRows {
     /// What is to be written over a part of the channel with this id, whose row has the version `stored`.
     pub(super) fn overwrite(&mut self, part: Part, id: &str, stored: i64, values: Vec<Value>) {
         self.push(part.name(), [id.into(), stored.into()].into_iter().chain(values));
+    }
+
+    /// The seats of a turn, after its channel.
+    pub(super) fn seats(&mut self, id: &str, seats: &str) {
+        self.push(table::<turn_seats::Entity>(), [id.into(), seats.into()]);
     }
 
     /// A new message.
@@ -98,6 +104,7 @@ pub(super) fn definition() -> String {
     let steps = [
         // First, so that nothing else is done for a channel that has moved on.
         Part::ALL.map(overwriting).concat(),
+        seating(),
         inserting::<message::Entity>(),
         owing(),
         noting(),
@@ -122,6 +129,12 @@ fn overwriting(part: Part) -> String {
     }
     let stale = format!("SELECT RAISE(ROLLBACK, 'stale') WHERE NEW.kind = '{kind}' AND changes() = 0");
     format!("{update} AND version = NEW.v2; {stale}; ")
+}
+
+/// Writes over the seats of a turn.
+fn seating() -> String {
+    let table = table::<turn_seats::Entity>();
+    format!("UPDATE {table} SET seats = NEW.v2 WHERE NEW.kind = '{table}' AND channel_id = NEW.v1; ")
 }
 
 /// Inserts a row into its table.

@@ -17,13 +17,15 @@ use sea_orm::{
 use super::one_statement::BatchRows;
 use crate::error::DatabaseError;
 use crate::schema::convert::{self, to_column, to_json};
-use crate::schema::entity::{channel, idempotency_key, message, owed_wake};
+use crate::schema::entity::{channel, idempotency_key, message, owed_wake, turn_seats};
 use crate::search;
 
 /// Rows to be written.
 #[derive(Default)]
 pub(super) struct Rows {
     channels: Vec<ChannelRow>,
+    /// Who sits where, by channel.
+    seats: Vec<(ChannelId, String)>,
     messages: Vec<NewMessage>,
     answers: Vec<idempotency_key::ActiveModel>,
 }
@@ -65,6 +67,9 @@ impl Rows {
             }
         }
         self.channels.push(ChannelRow { id: now.channel.id.clone(), stored: to_column(stored), parts });
+        if let Some(turn) = now.turn.as_ref().filter(|_| changed.seats) {
+            self.seats.push((now.channel.id.clone(), to_json(turn.state.seats())?));
+        }
         Ok(())
     }
 
@@ -115,14 +120,16 @@ impl Rows {
                 rows.overwrite(part, id.as_str(), stored, values);
             }
         }
+        self.seats.iter().for_each(|(id, seats)| rows.seats(id.as_str(), seats));
         self.messages.iter().for_each(|message| rows.message(message));
         self.answers.iter().for_each(|answer| rows.answer(answer));
         rows.into_statement()
     }
 
     fn into_each(self, backend: DbBackend) -> Vec<Statement> {
-        let Self { channels, messages, answers } = self;
+        let Self { channels, seats, messages, answers } = self;
         let updates = channels.into_iter().map(|channel| channel.update(backend));
+        let seats = seats.into_iter().map(|(id, seats)| update_seats(backend, &id, seats));
         let (mut rows, mut owed_wakes, mut findable) =
             (Vec::with_capacity(messages.len()), Vec::new(), Vec::new());
         for NewMessage { id, row, owed, is_findable } in messages {
@@ -132,7 +139,7 @@ impl Rows {
         }
         let inserts = [insert(backend, rows), insert(backend, owed_wakes), insert(backend, answers)];
         let note = search::note(backend, findable.iter().map(MessageId::as_str));
-        updates.chain(inserts.into_iter().flatten()).chain(note).collect()
+        updates.chain(seats).chain(inserts.into_iter().flatten()).chain(note).collect()
     }
 }
 
@@ -152,6 +159,15 @@ impl ChannelRow {
     }
 }
 
+fn update_seats(backend: DbBackend, id: &ChannelId, seats: String) -> Statement {
+    let mut update = Query::update();
+    update
+        .table(turn_seats::Entity)
+        .value(turn_seats::Column::Seats, seats)
+        .and_where(turn_seats::Column::ChannelId.eq(id.as_str()));
+    backend.build(&update)
+}
+
 fn insert<A>(backend: DbBackend, rows: Vec<A>) -> Option<Statement>
 where
     A: ActiveModelTrait + IntoActiveModel<A>,
@@ -166,6 +182,8 @@ pub(super) struct Changed {
     pub(super) settings: bool,
     /// The turn and its deadline.
     pub(super) turn: bool,
+    /// Who sits where in it.
+    pub(super) seats: bool,
 }
 
 impl Changed {
@@ -175,12 +193,19 @@ impl Changed {
             let Channel { last_seq, version, agent_run, .. } = *after;
             *after != Channel { last_seq, version, agent_run, ..before.channel.clone() }
         });
-        Self { settings, turn: change.turn.is_some() && change.turn != before.turn }
+        let turn = change.turn.as_ref().filter(|turn| Some(*turn) != before.turn.as_ref());
+        let before = before.turn.as_ref().map(|turn| turn.state.seats());
+        let seats = turn.is_some_and(|turn| Some(turn.state.seats()) != before);
+        Self { settings, turn: turn.is_some(), seats }
     }
 
     /// This and that.
     pub(super) fn and(self, other: Self) -> Self {
-        Self { settings: self.settings || other.settings, turn: self.turn || other.turn }
+        Self {
+            settings: self.settings || other.settings,
+            turn: self.turn || other.turn,
+            seats: self.seats || other.seats,
+        }
     }
 }
 
@@ -191,7 +216,7 @@ pub(super) enum Part {
     Position,
     /// Name, purpose, settings, whether it is closed.
     Settings,
-    /// The turn and its deadline.
+    /// The turn, but for its seats, and its deadline.
     Turn,
 }
 
@@ -235,10 +260,7 @@ impl Part {
             ],
             Self::Turn => {
                 let deadline = turn.as_ref().and_then(|turn| turn.deadline);
-                vec![
-                    turn.as_ref().map(to_json).transpose()?.into(),
-                    deadline.map(|deadline| deadline.0).into(),
-                ]
+                vec![convert::turn_column(turn.as_ref())?.into(), deadline.map(|deadline| deadline.0).into()]
             }
         })
     }

@@ -2,21 +2,53 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use fabric_domain::decisions::{ChannelAggregate, ChannelSummary, ChannelView};
+use fabric_domain::decisions::{ChannelAggregate, ChannelSummary, ChannelView, TurnRecord};
 use fabric_domain::model::{
-    ChannelId, ChannelType, IdempotencySlot, Members, PresenceStatus, PriorAnswer, Timestamp, UserId,
+    Channel, ChannelId, ChannelType, IdempotencySlot, Members, PresenceStatus, PriorAnswer, Timestamp, UserId,
 };
 use fabric_domain::ports::Scope;
-use sea_orm::sea_query::{Query, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect,
+    QuerySelect, Select, SelectModel, Selector,
 };
 
 use super::{Lock, files, messages};
 use crate::error::DatabaseError;
 use crate::schema::convert::{self, from_json};
-use crate::schema::entity::{channel, idempotency_key, member, presence, read_marker};
+use crate::schema::entity::{channel, idempotency_key, member, presence, read_marker, turn_seats};
+
+/// The row of a channel, and who sits where in its turn.
+#[derive(Debug, FromQueryResult)]
+pub(crate) struct Seated {
+    #[sea_orm(nested)]
+    row: channel::Model,
+    seats: Option<String>,
+}
+
+impl Seated {
+    pub(crate) fn read(self) -> Result<(Channel, Option<TurnRecord>), DatabaseError> {
+        convert::channel(self.row, self.seats.as_deref())
+    }
+}
+
+/// Asks for the seats of channels besides: in one statement, so that they are of the same moment.
+pub(crate) fn seated(channels: Select<channel::Entity>) -> Selector<SelectModel<Seated>> {
+    channels.expr_as(seats(), "seats").into_model()
+}
+
+/// The seats of the channel that is selected.
+fn seats() -> SimpleExpr {
+    let seats = Query::select()
+        .column(turn_seats::Column::Seats)
+        .from(turn_seats::Entity)
+        .and_where(
+            Expr::col((turn_seats::Entity, turn_seats::Column::ChannelId))
+                .equals((channel::Entity, channel::Column::Id)),
+        )
+        .take();
+    SimpleExpr::from(seats)
+}
 
 /// The channel as a decision sees it.
 pub(crate) async fn aggregate(
@@ -30,7 +62,9 @@ pub(crate) async fn aggregate(
         query = query.lock_exclusive();
     }
     let Some(row) = query.one(db).await? else { return Ok(None) };
-    let (channel, turn) = convert::channel(row)?;
+    // After the lock, and so by a statement of its own.
+    let seats = turn_seats::Entity::find_by_id(scope.channel.as_str()).one(db).await?;
+    let (channel, turn) = convert::channel(row, seats.as_ref().map(|row| row.seats.as_str()))?;
     Ok(Some(ChannelAggregate {
         members: members(db, &scope.channel).await?,
         busy: busy(db, channel.channel_type).await?,
@@ -137,6 +171,7 @@ pub(crate) async fn locked_version(
 struct Viewed {
     #[sea_orm(nested)]
     channel: channel::Model,
+    seats: Option<String>,
     /// The user, where they are a member.
     member: Option<String>,
 }
@@ -154,13 +189,14 @@ pub(crate) async fn view(
         .and_where(member::Column::UserId.eq(user.as_str()))
         .take();
     let viewed = channel::Entity::find_by_id(id.as_str())
+        .expr_as(seats(), "seats")
         .expr_as(SimpleExpr::from(own), "member")
         .into_model::<Viewed>()
         .one(db)
         .await?;
     viewed
-        .map(|Viewed { channel, member }| {
-            let (channel, turn) = convert::channel(channel)?;
+        .map(|Viewed { channel, seats, member }| {
+            let (channel, turn) = convert::channel(channel, seats.as_deref())?;
             Ok(ChannelView { channel, turn, is_member: member.is_some() })
         })
         .transpose()
@@ -183,9 +219,8 @@ pub(crate) async fn list(
                 .add(channel::Column::Id.in_subquery(own)),
         )
         .order_by_asc(channel::Column::CreatedAt)
-        .order_by_asc(channel::Column::Id)
-        .all(db)
-        .await?;
+        .order_by_asc(channel::Column::Id);
+    let rows = seated(rows).all(db).await?;
     summaries(db, rows, user).await
 }
 
@@ -195,7 +230,7 @@ pub(crate) async fn summary(
     id: &ChannelId,
     user: &UserId,
 ) -> Result<Option<ChannelSummary>, DatabaseError> {
-    let row = channel::Entity::find_by_id(id.as_str()).one(db).await?;
+    let row = seated(channel::Entity::find_by_id(id.as_str())).one(db).await?;
     Ok(summaries(db, row.into_iter().collect(), user).await?.pop())
 }
 
@@ -205,10 +240,10 @@ const LISTED: usize = 1_000;
 /// Three queries for however many channels, or a few more for thousands.
 async fn summaries(
     db: &impl ConnectionTrait,
-    rows: Vec<channel::Model>,
+    rows: Vec<Seated>,
     user: &UserId,
 ) -> Result<Vec<ChannelSummary>, DatabaseError> {
-    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let ids: Vec<String> = rows.iter().map(|seated| seated.row.id.clone()).collect();
     let (mut counts, mut markers) = (HashMap::<String, i64>::new(), HashMap::<String, i64>::new());
     for ids in ids.chunks(LISTED) {
         let counted: Vec<(String, i64)> = member::Entity::find()
@@ -237,11 +272,12 @@ async fn summaries(
         .await?;
     let own: HashSet<String> = own.into_iter().collect();
     rows.into_iter()
-        .map(|row| {
-            let members = counts.get(&row.id).copied().unwrap_or_default();
-            let marker = convert::seq(markers.get(&row.id).copied().unwrap_or_default())?;
-            let is_member = own.contains(&row.id);
-            let (channel, turn) = convert::channel(row)?;
+        .map(|seated| {
+            let id = &seated.row.id;
+            let members = counts.get(id).copied().unwrap_or_default();
+            let marker = convert::seq(markers.get(id).copied().unwrap_or_default())?;
+            let is_member = own.contains(id);
+            let (channel, turn) = seated.read()?;
             Ok(ChannelSummary {
                 member_count: u64::try_from(members).unwrap_or_default(),
                 is_member,

@@ -1,6 +1,6 @@
 //! Between rows and the domain's types.
 
-use fabric_domain::decisions::TurnRecord;
+use fabric_domain::decisions::{StoredTurn, TurnRecord};
 use fabric_domain::model::{
     Ack, Attachment, Channel, ChannelId, File, FileName, IdempotencySlot, MediaType, Member, Message,
     MessageId, PendingWake, PostOutcome, Presence, PresenceStatus, Revision, Seq, Shelf, Timestamp, UserId,
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::entity::{
     attachment, channel, file, idempotency_key, member, message, owed_wake, presence, read_marker, revision,
+    turn_seats,
 };
 use crate::error::DatabaseError;
 
@@ -42,9 +43,12 @@ pub(crate) fn position(number: i64) -> Result<u64, DatabaseError> {
     from_column("position", number)
 }
 
-/// A channel's row and its turn.
-pub(crate) fn channel(row: channel::Model) -> Result<(Channel, Option<TurnRecord>), DatabaseError> {
-    let turn = row.turn.as_deref().map(|json| from_json("turn", json)).transpose()?;
+/// A channel's row and its turn, of which these are the seats.
+pub(crate) fn channel(
+    row: channel::Model,
+    seats: Option<&str>,
+) -> Result<(Channel, Option<TurnRecord>), DatabaseError> {
+    let turn = row.turn.as_deref().map(|turn| self::turn(turn, seats)).transpose()?;
     let channel = Channel {
         id: row.id.into(),
         guild_id: row.guild_id.into(),
@@ -61,6 +65,28 @@ pub(crate) fn channel(row: channel::Model) -> Result<(Channel, Option<TurnRecord
         agent_run: u32::try_from(row.agent_run).unwrap_or(u32::MAX),
     };
     Ok((channel, turn))
+}
+
+fn turn(turn: &str, seats: Option<&str>) -> Result<TurnRecord, DatabaseError> {
+    let seats = seats.ok_or_else(|| DatabaseError::Inconsistent("a turn without seats".to_owned()))?;
+    let (turn, seats) = (from_json::<StoredTurn>("turn", turn)?, from_json("seats", seats)?);
+    turn.seated(seats).map_err(|error| DatabaseError::Inconsistent(format!("turn: {error}")))
+}
+
+/// The turn as it stands in the row of its channel.
+pub(crate) fn turn_column(turn: Option<&TurnRecord>) -> Result<Option<String>, DatabaseError> {
+    turn.map(|turn| to_json(&StoredTurn::from(turn))).transpose()
+}
+
+/// The seats of a turn.
+pub(crate) fn turn_seats_row(
+    channel: &ChannelId,
+    turn: &TurnRecord,
+) -> Result<turn_seats::ActiveModel, DatabaseError> {
+    Ok(turn_seats::ActiveModel {
+        channel_id: Set(channel.as_str().to_owned()),
+        seats: Set(to_json(turn.state.seats())?),
+    })
 }
 
 /// The whole row of a channel.
@@ -82,7 +108,7 @@ pub(crate) fn channel_row(
         settings: Set(to_json(&channel.settings)?),
         version: Set(to_column(channel.version)),
         agent_run: Set(i64::from(channel.agent_run)),
-        turn: Set(turn.map(to_json).transpose()?),
+        turn: Set(turn_column(turn)?),
         turn_deadline: Set(turn.and_then(|turn| turn.deadline).map(|deadline| deadline.0)),
     })
 }

@@ -19,7 +19,7 @@ use fabric_store_seaorm::{Options, SqlStore};
 use fabric_testkit::{MemoryStore, Recorder, TestClock, TestGuild};
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::sync::Semaphore;
 
 use crate::databases::{self, Fresh};
@@ -31,6 +31,7 @@ on_each_database!(
     a_write_that_fails_takes_none_of_its_batch_with_it,
     a_batch_of_posts_is_as_many_statements_as_one_post,
     a_post_reads_no_members_however_many_there_are,
+    who_sits_where_is_written_only_when_it_changes,
     processes_that_take_turns_see_what_the_other_has_written,
     who_may_not_write_is_told_so_by_what_another_process_has_written,
     members_who_come_and_go_stay_in_order,
@@ -379,7 +380,7 @@ async fn a_post_reads_no_members_however_many_there_are(fresh: Fresh) {
     let batching = Batching::on(&fresh, 0).await;
     let guild = &batching.guild;
     let alice = guild.human("alice");
-    for channel_type in [ChannelType::General, ChannelType::Triage] {
+    for channel_type in [ChannelType::General, ChannelType::Triage, ChannelType::Discuss] {
         let mut counts = Vec::new();
         for members in [10, 10_000] {
             let id = batching.channel(channel_type).await;
@@ -393,6 +394,45 @@ async fn a_post_reads_no_members_however_many_there_are(fresh: Fresh) {
         }
         assert_eq!(counts[0], counts[1]);
     }
+}
+
+/// As large as the channel, and so none of what a post writes.
+async fn who_sits_where_is_written_only_when_it_changes(fresh: Fresh) {
+    let published = Arc::new(Recorder::default());
+    let store = fresh.store(Arc::clone(&published) as _).await;
+    let guild = TestGuild::on(Arc::clone(&store) as _, published);
+    let members = (0..100).map(|number| format!("member{number:02}").as_str().into()).collect();
+    let new = CreateChannel { members, ..CreateChannel::new("room", ChannelType::Discuss) };
+    let id = guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id;
+    let connection = fresh.connect().await;
+    let stored = async || {
+        let query = "SELECT turn AS turn, seats AS seats FROM channels JOIN turn_seats ON channel_id = id";
+        let query = Statement::from_string(connection.get_database_backend(), query);
+        let row = connection.query_one_raw(query).await.unwrap().unwrap();
+        let text = |column| row.try_get::<String>("", column).unwrap();
+        (text("turn"), text("seats"))
+    };
+    post(&guild, "alice", &id, "hello", None).await;
+    let (_, seats) = stored().await;
+    // Nobody but this process writes it, and it knows what is there.
+    connection.execute_unprepared("UPDATE turn_seats SET seats = 'as it was'").await.unwrap();
+    for pass in 0..90 {
+        let member = format!("member{pass:02}");
+        if pass == 5 {
+            post(&guild, &member, &id, "<@member70> and <@member71>?", None).await;
+            post(&guild, "member70", &id, "/no-reply", None).await;
+            post(&guild, "member71", &id, "/no-reply", None).await;
+        }
+        post(&guild, &member, &id, "/no-reply", None).await;
+    }
+    let (turn, untouched) = stored().await;
+    assert_eq!(untouched, "as it was");
+    assert!(turn.len() < 400, "{turn}");
+    guild.guild.add_members(&guild.human("alice"), &id, vec!["new".into()]).await.unwrap();
+    assert_eq!(stored().await.1, seats.replace(r#""member99""#, r#""member99","new""#));
+    // What is in memory is what is stored.
+    let declined = store.load(&id).await.unwrap().unwrap().turn.unwrap().state.declined().to_vec();
+    assert!(declined.contains(&"member89".into()) && declined.len() > 80, "{declined:?}");
 }
 
 /// Each has the channel in memory as it was before the other one's last write.

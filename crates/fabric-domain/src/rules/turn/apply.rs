@@ -129,7 +129,7 @@ impl TurnState {
         if !self.is_idle() {
             return self.decline(dice);
         }
-        let Some(first) = self.order.iter().find(|user| *user != by).cloned() else {
+        let Some(first) = self.order().iter().find(|user| *user != by).cloned() else {
             return Effect::Rejected(Rejection::NobodyToProceedTo);
         };
         self.set_cursor(Some(first));
@@ -144,7 +144,7 @@ impl TurnState {
     /// The active speaker has nothing to say to the latest message, and is not asked about it again.
     fn decline(&mut self, dice: &mut Dice) -> Effect {
         if let Some(speaker) = self.active().cloned() {
-            self.declined.push(speaker);
+            self.declined.push(&self.seats, speaker);
         }
         self.use_up_place(dice)
     }

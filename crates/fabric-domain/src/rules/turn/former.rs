@@ -23,11 +23,11 @@ enum FormerAct {
     Passed,
 }
 
-/// Says in today's words what is known of the conversation since its latest message. Whoever passed before
-/// a round ended is not known any more, and is asked once more.
-pub(super) fn carry_over(round: &[FormerEvent], pass_streak: usize, state: &mut TurnState) {
+/// Says in today's words what is known of the conversation since its latest message: who wrote it, and as what it
+/// returns, who has declined since. Whoever passed before a round ended is not known any more, and is asked once more.
+pub(super) fn carry_over(round: &[FormerEvent], pass_streak: usize, state: &mut TurnState) -> Vec<UserId> {
     if state.is_idle() {
-        return;
+        return Vec::new();
     }
     let spoke = round.iter().rposition(|event| event.act == FormerAct::Spoke);
     state.last_author = spoke.map(|last| round[last].user.clone());
@@ -38,5 +38,5 @@ pub(super) fn carry_over(round: &[FormerEvent], pass_streak: usize, state: &mut 
     let floor = [state.active().cloned(), state.cursor().cloned()];
     let mut seen: HashSet<&UserId> = floor.iter().flatten().collect();
     let passed = since.iter().map(|event| &event.user);
-    state.declined = passed.filter(|user| seen.insert(user) && state.is_member(user)).cloned().collect();
+    passed.filter(|user| seen.insert(user) && state.is_member(user)).cloned().collect()
 }

@@ -1,17 +1,17 @@
 //! Members come, go, and change between order and bypass (spec/2 section 4).
 
+use std::sync::Arc;
+
+use super::declined::Declined;
 use super::rotation::Dice;
-use super::{Effect, Seat, TurnState};
+use super::{Effect, Seat, Seats, TurnState};
 use crate::model::UserId;
 
 impl TurnState {
     /// New members sit at the end: nobody's turn changes.
     pub(super) fn member_added(&mut self, user: &UserId, seat: Seat) -> Effect {
         if !self.is_member(user) {
-            match seat {
-                Seat::Order => self.order.push(user.clone()),
-                Seat::Bypass => self.bypass.push(user.clone()),
-            }
+            Arc::make_mut(&mut self.seats).add(user, seat);
         }
         Effect::Stayed
     }
@@ -19,43 +19,51 @@ impl TurnState {
     /// A removed member leaves everything but the record of who wrote last; where it was their turn, the
     /// successor has it at once.
     pub(super) fn member_removed(&mut self, user: &UserId, dice: &mut Dice) -> Effect {
+        if !self.is_member(user) {
+            return Effect::Stayed;
+        }
         let was_active = self.is_active(user);
-        self.bypass.retain(|member| member != user);
-        self.declined.retain(|member| member != user);
         self.leave_frames(user);
-        self.leave_order(user, dice);
         self.summoned.remove(user);
+        self.leave_order(user, dice, |seats| seats.remove(user));
         self.succeed(was_active, dice)
     }
 
     /// Leaving the rotation gives up a root turn, but not a place in a frame.
     pub(super) fn moved_to_bypass(&mut self, user: &UserId, dice: &mut Dice) -> Effect {
-        if !self.order.contains(user) {
+        if self.seats.place(user).is_none() {
             return Effect::Stayed;
         }
         let gives_up_turn = self.frames.is_empty() && self.cursor.as_ref() == Some(user);
-        self.bypass.push(user.clone());
-        self.leave_order(user, dice);
+        self.leave_order(user, dice, |seats| seats.move_to(user, Seat::Bypass));
         self.succeed(gives_up_turn, dice)
     }
 
     /// Back into the rotation, at its end.
     pub(super) fn moved_to_order(&mut self, user: &UserId) -> Effect {
-        if let Some(place) = self.bypass.iter().position(|member| member == user) {
-            let user = self.bypass.remove(place);
-            self.order.push(user);
+        if self.is_member(user) && self.seats.place(user).is_none() {
+            self.reseat(|seats| seats.move_to(user, Seat::Order));
         }
         Effect::Stayed
     }
 
-    /// Takes a user out of the order. A root speaker's place goes to the next one, or the round ends; while
-    /// frames are open only the cursor moves on.
-    fn leave_order(&mut self, user: &UserId, dice: &mut Dice) {
-        let Some(place) = self.order.iter().position(|member| member == user) else { return };
-        self.order.remove(place);
-        if self.cursor.as_ref() == Some(user) {
+    /// Takes a member's seat away, or moves it out of the order. A root speaker's place goes to the next one, or the
+    /// round ends; while frames are open only the cursor moves on.
+    fn leave_order(&mut self, user: &UserId, dice: &mut Dice, leave: impl FnOnce(&mut Seats)) {
+        let place = self.seats.place(user);
+        self.reseat(leave);
+        if let Some(place) = place
+            && self.cursor.as_ref() == Some(user)
+        {
             self.proceed_from(place, dice);
         }
+    }
+
+    /// Changes who sits where. Whoever has no seat any more has declined nothing.
+    pub(super) fn reseat(&mut self, change: impl FnOnce(&mut Seats)) {
+        let declined = self.declined().to_vec();
+        change(Arc::make_mut(&mut self.seats));
+        self.declined = Declined::of(&self.seats, declined);
     }
 
     /// Where somebody gave up their turn, it is another's now, who can still be asked.

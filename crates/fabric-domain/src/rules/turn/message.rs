@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::declined::Declined;
 use super::rotation::Dice;
 use super::{Effect, TurnState};
 use crate::model::UserId;
@@ -22,7 +23,7 @@ impl TurnState {
         let summons = self.summons(author, mentioned, has_floor);
         // Whoever has declined so far has not heard this message.
         self.last_author = Some(author.clone());
-        self.declined.clear();
+        self.declined = Declined::default();
         if self.is_idle() {
             self.message_when_idle(summons)
         } else if has_floor {
@@ -34,17 +35,12 @@ impl TurnState {
 
     /// M of the specification: whom this message summons, each once, in first-seen order.
     fn summons(&self, author: &UserId, mentioned: &[UserId], has_floor: bool) -> Vec<UserId> {
-        if mentioned.is_empty() {
-            return Vec::new();
-        }
-        let mut members: HashSet<&UserId> = self.order.iter().chain(&self.bypass).collect();
-        members.remove(author);
         // Whoever answers in a frame gives the floor back to the one who asked: naming them adds nothing.
-        if has_floor && let Some(asking) = self.interrupted() {
-            members.remove(asking);
-        }
-        members.retain(|member| self.may_be_summoned(member));
-        mentioned.iter().filter(|user| members.remove(user)).cloned().collect()
+        let asking = if has_floor { self.interrupted() } else { None };
+        let mut named = HashSet::from([author]);
+        named.extend(asking);
+        let members = mentioned.iter().filter(|user| self.is_member(user) && self.may_be_summoned(user));
+        members.filter(|user| named.insert(*user)).cloned().collect()
     }
 
     /// Case 1: the rotation begins with the first that is not the author; the mentioned come before it.

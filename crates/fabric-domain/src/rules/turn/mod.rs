@@ -19,18 +19,24 @@
 //!    with its shuffle, pause.
 //! 5. `members.rs` has what happens when members come, go, or change between order and bypass.
 //!
-//! `state.rs` holds the data and says which states there are; `former.rs` reads those that were stored by
-//! the first edition of the rules.
+//! `state.rs` holds the data and says which states there are. Of it, `seats.rs` has who sits where, which
+//! states share, and `declined.rs` who declined. `stored.rs` says how states are stored; `former.rs` reads
+//! those of the first edition of the rules.
 
 mod apply;
+mod declined;
 mod former;
 mod frames;
 mod members;
 mod message;
 mod rotation;
+mod seats;
 mod state;
+mod stored;
 
 pub use apply::{Effect, Input};
 pub use frames::{MAX_FRAMES, MAX_SUMMONS};
 pub use rotation::Seed;
+pub use seats::Seats;
 pub use state::{Frame, InvalidTurnState, Seat, Speaker, TurnState};
+pub use stored::Floor;

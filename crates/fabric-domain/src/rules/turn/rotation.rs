@@ -1,12 +1,11 @@
 //! How the floor goes on: places that are used up, the rotation, the end of a round, pause (spec/2 sections
 //! 4 and 5).
 
-use std::collections::HashSet;
-
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::declined::Declined;
 use super::{Effect, TurnState};
 use crate::model::UserId;
 
@@ -59,7 +58,7 @@ impl TurnState {
     /// Uses up places that have come up for whoever has just acted, or has declined since the last message:
     /// members may have a place in several frames, and at the root besides.
     pub(super) fn skip_places(&mut self, actor: Option<&UserId>, dice: &mut Dice) {
-        while self.active().is_some_and(|next| Some(next) == actor || self.declined.contains(next)) {
+        while self.active().is_some_and(|next| Some(next) == actor || self.has_declined(next)) {
             self.leave_place(dice);
         }
     }
@@ -83,7 +82,7 @@ impl TurnState {
 
     /// The next in the order after the cursor's place.
     fn advance(&mut self, dice: &mut Dice) {
-        let place = self.order.iter().position(|user| Some(user) == self.cursor.as_ref());
+        let place = self.cursor.as_ref().and_then(|cursor| self.seats.place(cursor));
         self.proceed_from(place.map_or(0, |place| place + 1), dice);
     }
 
@@ -105,20 +104,20 @@ impl TurnState {
             self.set_cursor(None);
             return;
         }
-        let (seated, declined): (HashSet<_>, HashSet<_>) =
-            (self.order.iter().collect(), self.declined.iter().collect());
-        let tail: Vec<_> = self.declined.iter().filter(|user| seated.contains(user)).cloned().collect();
-        let mut head: Vec<_> = self.order.iter().filter(|user| !declined.contains(user)).cloned().collect();
-        shuffle_not_beginning_with(self.last_author.as_ref(), &mut head, dice);
-        head.extend(tail);
-        self.order = head;
-        self.set_cursor(self.order.first().cloned());
+        let mut order: Vec<_> =
+            self.order().iter().filter(|user| !self.has_declined(user)).cloned().collect();
+        shuffle_not_beginning_with(self.last_author.as_ref(), &mut order, dice);
+        let seated = self.declined().iter().filter(|user| self.seats.place(user).is_some());
+        order.extend(seated.cloned());
+        let first = order.first().cloned();
+        self.reseat(|seats| seats.reorder(order));
+        self.set_cursor(first);
     }
 
     /// Pause: an idle channel remembers no conversation. The next message, or /force-proceed, starts again.
     pub(super) fn rest(&mut self) {
         self.last_author = None;
-        self.declined.clear();
+        self.declined = Declined::default();
         self.summoned.clear();
     }
 

@@ -1,30 +1,35 @@
 //! The state of a turn, and which states there are (spec/2 sections 3 and 11).
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::former::{self, FormerEvent};
+use super::Seats;
+use super::declined::Declined;
 use super::frames::{MAX_FRAMES, MAX_SUMMONS};
+use super::stored::Unchecked;
 use crate::model::UserId;
 
 /// Who speaks in which order, and where the channel stands in it. Its size is bounded by the members.
+///
+/// A clone shares the [`Seats`] until one of the two changes them, so that a step costs the same however many members
+/// there are. The exceptions are the end of a round, and members who go or move: they cost as much as there are members.
 ///
 /// Always holds: `order` and `bypass` are disjoint and without repeats; the cursor is in `order`; every
 /// frame is non-empty, without repeats, made of members, and its position lies inside it; there are at
 /// most [`MAX_FRAMES`] frames; who declined or was summoned is a member, the former once and not the active
 /// speaker, the latter once to [`MAX_SUMMONS`] times; an idle channel has no frames, no last author, and
 /// nobody who declined or was summoned.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Unchecked", rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct TurnState {
-    pub(super) order: Vec<UserId>,
-    pub(super) bypass: Vec<UserId>,
+    pub(super) seats: Arc<Seats>,
     pub(super) cursor: Option<UserId>,
     pub(super) frames: Vec<Frame>,
     pub(super) last_author: Option<UserId>,
-    pub(super) declined: Vec<UserId>,
+    pub(super) declined: Declined,
     pub(super) summoned: BTreeMap<UserId, u8>,
     pub(super) turn: u64,
 }
@@ -85,20 +90,31 @@ impl<'a> Speaker<'a> {
 impl TurnState {
     /// The state of a new channel: idle, with this order. Users named in both lists sit in the bypass.
     pub fn new(order: impl IntoIterator<Item = UserId>, bypass: impl IntoIterator<Item = UserId>) -> Self {
-        let mut seated = HashSet::new();
-        let bypass: Vec<_> = bypass.into_iter().filter(|user| seated.insert(user.clone())).collect();
-        let order = order.into_iter().filter(|user| seated.insert(user.clone())).collect();
-        Self { order, bypass, ..Self::default() }
+        let mut seats = Seats::default();
+        for (users, seat) in [
+            (bypass.into_iter().collect::<Vec<_>>(), Seat::Bypass),
+            (order.into_iter().collect(), Seat::Order),
+        ] {
+            for user in &users {
+                seats.add(user, seat);
+            }
+        }
+        Self { seats: Arc::new(seats), ..Self::default() }
+    }
+
+    /// Who sits where.
+    pub fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     /// Members in speaking order.
     pub fn order(&self) -> &[UserId] {
-        &self.order
+        self.seats.order()
     }
 
     /// Members outside the rotation.
     pub fn bypass(&self) -> &[UserId] {
-        &self.bypass
+        self.seats.bypass()
     }
 
     /// The root speaker. Somebody else may be active, in a frame above.
@@ -114,7 +130,7 @@ impl TurnState {
 
     /// Members who had the floor since the latest message and did not use it, as it happened.
     pub fn declined(&self) -> &[UserId] {
-        &self.declined
+        self.declined.names(&self.seats)
     }
 
     /// Those of the order who were not asked about the latest message yet, in speaking order: neither its
@@ -124,8 +140,15 @@ impl TurnState {
     }
 
     pub(super) fn unasked_from(&self, place: usize) -> impl Iterator<Item = &UserId> {
-        let asked: HashSet<&UserId> = self.declined.iter().chain(&self.last_author).collect();
-        self.order.iter().skip(place).filter(move |user| !asked.contains(user))
+        let from = self.order().iter().enumerate().skip(place);
+        let unasked = from.filter(|(place, user)| {
+            !self.declined.has_place(*place) && self.last_author.as_ref() != Some(*user)
+        });
+        unasked.map(|(_, user)| user)
+    }
+
+    pub(super) fn has_declined(&self, user: &UserId) -> bool {
+        self.declined.contains(&self.seats, user)
     }
 
     /// How often each member was put into a frame for the current root place: once to [`MAX_SUMMONS`]
@@ -164,7 +187,7 @@ impl TurnState {
 
     /// Whether this user is a member: in the order or in the bypass.
     pub fn is_member(&self, user: &UserId) -> bool {
-        self.order.contains(user) || self.bypass.contains(user)
+        self.seats.contains(user)
     }
 
     pub(super) fn is_active(&self, user: &UserId) -> bool {
@@ -179,76 +202,41 @@ const MAX_TURN: u64 = 1 << 52;
 /// A stored state that breaks what always holds.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("invalid turn state: {0}")]
-pub struct InvalidTurnState(&'static str);
-
-/// What is read from storage, before it is believed.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Unchecked {
-    order: Vec<UserId>,
-    bypass: Vec<UserId>,
-    cursor: Option<UserId>,
-    frames: Vec<Frame>,
-    last_author: Option<UserId>,
-    #[serde(default)]
-    declined: Vec<UserId>,
-    #[serde(default)]
-    summoned: BTreeMap<UserId, u8>,
-    turn: u64,
-    // Only in states of the first edition of the rules.
-    round: Option<Vec<FormerEvent>>,
-    #[serde(default)]
-    pass_streak: usize,
-}
-
-impl TryFrom<Unchecked> for TurnState {
-    type Error = InvalidTurnState;
-
-    fn try_from(stored: Unchecked) -> Result<Self, Self::Error> {
-        let Unchecked { order, bypass, cursor, frames, last_author, declined, summoned, turn, .. } = stored;
-        let mut state = Self { order, bypass, cursor, frames, last_author, declined, summoned, turn };
-        if let Some(round) = &stored.round {
-            former::carry_over(round, stored.pass_streak, &mut state);
-        }
-        state.check().map(|()| state).map_err(InvalidTurnState)
-    }
-}
+pub struct InvalidTurnState(pub(super) &'static str);
 
 impl TurnState {
-    fn check(&self) -> Result<(), &'static str> {
-        let mut members = HashSet::new();
-        if !self.order.iter().chain(&self.bypass).all(|user| members.insert(user)) {
-            return Err("a member sits twice");
+    /// The state in which these have declined, where it is one that can be.
+    pub(super) fn checked(mut self, declined: Vec<UserId>) -> Result<Self, InvalidTurnState> {
+        if !self.are_members_once(&declined) {
+            return Err(InvalidTurnState("who declined is no member or stands twice"));
         }
+        self.declined = Declined::of(&self.seats, declined);
+        self.check().map(|()| self).map_err(InvalidTurnState)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
         if self.turn > MAX_TURN {
             return Err("the turn has a number beyond counting");
         }
-        if self.cursor.as_ref().is_some_and(|cursor| !self.order.contains(cursor)) {
+        if self.cursor.as_ref().is_some_and(|cursor| self.seats.place(cursor).is_none()) {
             return Err("the cursor is not in the order");
         }
         if self.frames.len() > MAX_FRAMES {
             return Err("too many frames");
         }
-        let are_members_once = |users: &[UserId]| {
-            let mut seen = HashSet::new();
-            users.iter().all(|user| members.contains(user) && seen.insert(user))
-        };
         for frame in &self.frames {
             if frame.position >= frame.queue.len() {
                 return Err("a frame's position lies outside of it");
             }
-            if !are_members_once(&frame.queue) {
+            if !self.are_members_once(&frame.queue) {
                 return Err("a frame's entry is no member or stands twice");
             }
         }
-        if !are_members_once(&self.declined) {
-            return Err("who declined is no member or stands twice");
-        }
-        if self.active().is_some_and(|speaker| self.declined.contains(speaker)) {
+        if self.active().is_some_and(|speaker| self.has_declined(speaker)) {
             return Err("the active speaker has declined");
         }
         let is_possible =
-            |(user, times): (&UserId, &u8)| members.contains(user) && (1..=MAX_SUMMONS).contains(times);
+            |(user, times): (&UserId, &u8)| self.is_member(user) && (1..=MAX_SUMMONS).contains(times);
         if !self.summoned.iter().all(is_possible) {
             return Err("who was summoned is no member, or never was or too often");
         }
@@ -257,5 +245,10 @@ impl TurnState {
             return Err("an idle channel remembers a conversation");
         }
         Ok(())
+    }
+
+    fn are_members_once(&self, users: &[UserId]) -> bool {
+        let mut seen = HashSet::new();
+        users.iter().all(|user| self.is_member(user) && seen.insert(user))
     }
 }

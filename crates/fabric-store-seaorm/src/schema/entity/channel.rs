@@ -19,6 +19,7 @@ pub(crate) struct Model {
     pub settings: String,
     pub version: i64,
     pub agent_run: i64,
+    /// All of the turn but its seats, which are in `turn_seats`.
     pub turn: Option<String>,
     /// A copy of the turn's own deadline, to be found by it.
     pub turn_deadline: Option<i64>,

@@ -12,4 +12,5 @@ pub(crate) mod presence;
 pub(crate) mod read_marker;
 pub(crate) mod revision;
 pub(crate) mod search_document;
+pub(crate) mod turn_seats;
 pub(crate) mod unfinished_import;
