@@ -19,8 +19,9 @@ mod m20261128_000009_turn_seats;
 mod search_index;
 
 pub use search_index::{
-    CONTENT_AT_ONCE, SearchDocument, complete_search_index, free_numbers, insert_search_documents,
-    length_of_content, number_search_tail, search_documents, search_shares, suspend_search_index,
+    CONTENT_AT_ONCE, SearchDocument, SearchSource, complete_search_index, free_numbers,
+    insert_search_documents, length_of_content, number_search_tail, search_documents, search_shares,
+    suspend_search_index,
 };
 
 /// All migrations, oldest first.

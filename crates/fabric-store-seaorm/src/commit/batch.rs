@@ -25,8 +25,8 @@ use crate::error::{DatabaseError, WriteError};
 use crate::query::channels::Key;
 use crate::query::{self, Lock};
 
-/// A transaction takes no further write once it has so many bytes of new and edited texts: the words of a megabyte
-/// cost an index up to half a second.
+/// A transaction takes no further write once it has so many bytes of new and edited texts: whoever waits for it would
+/// wait for all of them.
 const MAX_TEXT: usize = 1 << 20;
 
 /// The outcome of a transaction with one write.

@@ -134,7 +134,7 @@ impl Rest {
         }
         let row = convert::message_row(message)?;
         message::Entity::update(row).exec_without_returning(db).await?;
-        search::replace(db, message).await
+        search::rewritten(db, message).await
     }
 }
 

@@ -14,8 +14,13 @@ const NEWEST: i64 = 2_000;
 /// Statements that find select `number` and `message_id` of `search_documents`, and end in a `WHERE` clause to which
 /// [`Find::complete`] adds who may read what is found.
 pub(super) trait FullText: Send + Sync {
-    /// Replaces the words of a message; without any it is not found any more, and keeps its number.
-    fn replace(&self, message: Value, words: String) -> Vec<Sql>;
+    /// Takes the words of a message away: it is not found any more, and keeps its number.
+    fn empty(&self, message: Value) -> Vec<Sql>;
+
+    /// Takes a message away, with its words and its number.
+    fn remove(&self, message: Value) -> Vec<Sql> {
+        vec![Sql::new("DELETE FROM search_documents WHERE message_id = ?", [message])]
+    }
 
     /// Empties the index.
     fn clear(&self) -> &'static [&'static str];

@@ -16,9 +16,8 @@ const MOST_MESSAGES_NAMED: i64 = 100_000;
 pub(super) struct InnodbText;
 
 impl FullText for InnodbText {
-    fn replace(&self, message: Value, words: String) -> Vec<Sql> {
-        let text = "UPDATE search_documents SET words = ? WHERE message_id = ?";
-        vec![Sql::new(text, [words.into(), message])]
+    fn empty(&self, message: Value) -> Vec<Sql> {
+        vec![Sql::new("UPDATE search_documents SET words = '' WHERE message_id = ?", [message])]
     }
 
     fn clear(&self) -> &'static [&'static str] {

@@ -2,8 +2,8 @@
 //!
 //! Every message that can be found has a row in `search_documents`, whose number says where it stands among all.
 //! On `MySQL` and `PostgreSQL` its words are a column of it; on `SQLite` they are in the table `search_words`, by
-//! that number. A message that is new has a row in `search_tail` instead, until its words are there: `tail.rs` says how
-//! they get there, and `scan.rs` finds it meanwhile.
+//! that number. A message that is new or edited has a row in `search_tail` instead, until its words are there: `tail.rs`
+//! says how they get there, and `scan.rs` finds it meanwhile.
 //!
 //! What differs between the databases is a [`FullText`] each: `sqlite.rs`, `postgres.rs`, `innodb.rs`. What does not
 //! is here.
@@ -20,10 +20,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use fabric_domain::model::{ChannelId, Message, MessageId};
 use fabric_domain::ports::{Reader, Search};
-use fabric_domain::rules::search::{Token, channel_token, document};
+use fabric_domain::rules::search::{Token, channel_token, is_findable};
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QuerySelect, Value,
 };
 
 use self::full_text::{Find, FullText};
@@ -32,8 +32,8 @@ use self::postgres::PostgresText;
 use self::scan::find_in_tail;
 use self::sql::Sql;
 use self::sqlite::SqliteFts;
-use self::tail::numbered;
 pub(crate) use self::tail::{Batch, NEXT_NUMBER, index, len, note, tail, upcoming};
+use self::tail::{numbered, put_back};
 use crate::error::DatabaseError;
 use crate::query::messages::with_attachments;
 use crate::schema::entity::{channel, member, message};
@@ -60,11 +60,15 @@ async fn run(db: &impl ConnectionTrait, sql: Sql) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// Replaces the words of an edited or deleted message, after its row was changed in the same transaction; does nothing
-/// when it is still in the tail.
-pub(crate) async fn replace(db: &impl ConnectionTrait, message: &Message) -> Result<(), DatabaseError> {
-    let Some(words) = document(message) else { return Ok(()) };
-    for sql in full_text(db).replace(message.id.as_str().into(), words) {
+/// After the row of an edited or deleted message was changed in the same transaction: has it found by no former text.
+/// An edited one is in the tail from then on; a deleted one is not found at all, and keeps its number.
+pub(crate) async fn rewritten(db: &impl ConnectionTrait, message: &Message) -> Result<(), DatabaseError> {
+    if !is_findable(message) {
+        return Ok(());
+    }
+    let (full_text, id) = (full_text(db), Value::from(message.id.as_str()));
+    let is_deleted = message.deleted_at.is_some();
+    for sql in if is_deleted { full_text.empty(id) } else { put_back(full_text, &id) } {
         run(db, sql).await?;
     }
     Ok(())

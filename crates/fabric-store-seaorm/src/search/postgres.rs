@@ -10,9 +10,11 @@ use super::sql::Sql;
 pub(super) struct PostgresText;
 
 impl FullText for PostgresText {
-    fn replace(&self, message: Value, words: String) -> Vec<Sql> {
-        let text = "UPDATE search_documents SET words = CAST(? AS tsvector) WHERE message_id = ?";
-        vec![Sql::new(text, [words.into(), message])]
+    fn empty(&self, message: Value) -> Vec<Sql> {
+        vec![Sql::new(
+            "UPDATE search_documents SET words = CAST('' AS tsvector) WHERE message_id = ?",
+            [message],
+        )]
     }
 
     fn clear(&self) -> &'static [&'static str] {

@@ -11,21 +11,16 @@ use super::sql::Sql;
 pub(super) struct SqliteFts;
 
 impl FullText for SqliteFts {
-    fn replace(&self, message: Value, words: String) -> Vec<Sql> {
-        let removed = Sql::new(
-            "DELETE FROM search_words WHERE rowid = \
-             (SELECT number FROM search_documents WHERE message_id = ?)",
-            [message.clone()],
-        );
-        if words.is_empty() {
-            return vec![removed];
-        }
-        let added = Sql::new(
-            "INSERT INTO search_words (rowid, words) \
-             SELECT number, ? FROM search_documents WHERE message_id = ?",
-            [words.into(), message],
-        );
-        vec![removed, added]
+    fn empty(&self, message: Value) -> Vec<Sql> {
+        let text = "DELETE FROM search_words WHERE rowid = \
+                    (SELECT number FROM search_documents WHERE message_id = ?)";
+        vec![Sql::new(text, [message])]
+    }
+
+    fn remove(&self, message: Value) -> Vec<Sql> {
+        let mut removed = self.empty(message.clone());
+        removed.push(Sql::new("DELETE FROM search_documents WHERE message_id = ?", [message]));
+        removed
     }
 
     fn clear(&self) -> &'static [&'static str] {

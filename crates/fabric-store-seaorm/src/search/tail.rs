@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use migration::SearchDocument;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use migration::{SearchDocument, SearchSource};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use tokio::task::spawn_blocking;
 
-use super::full_text::{padded, placeholders};
+use super::full_text::{FullText, padded, placeholders};
 use super::sql::Sql;
 use crate::error::DatabaseError;
 
@@ -19,8 +20,17 @@ use crate::error::DatabaseError;
 const BATCH: usize = 256;
 const BATCH_BYTES: u64 = 256 << 10;
 
-/// Messages of the tail by their numbers, the oldest first.
-pub(crate) type Batch = Arc<[(i64, String)]>;
+/// Messages of the tail, the oldest first, and their words.
+pub(crate) type Batch = Arc<[Prepared]>;
+
+/// A message of the tail as it was read, and the words of it. They are taken before the transaction that writes them:
+/// that takes longer than writing, and on `SQLite` nobody else could write meanwhile.
+pub(crate) struct Prepared {
+    number: i64,
+    id: String,
+    /// None where there is no such message.
+    words: Option<(SearchSource, SearchDocument)>,
+}
 
 /// On `SQLite`, the number of the next message. When the tail is empty, `SQLite` itself would begin anew with 1.
 pub(crate) const NEXT_NUMBER: &str = "1 + MAX(IFNULL((SELECT MAX(number) FROM search_tail), 0), \
@@ -71,58 +81,99 @@ pub(crate) async fn upcoming(db: &impl ConnectionTrait, most: usize) -> Result<B
     let lengths = numbered.iter().map(|(_, id)| lengths.get(id).copied().unwrap_or_default());
     let fits = fitting(lengths, BATCH_BYTES);
     numbered.truncate(fits.checked_ilog2().map_or(0, |log| 1 << log));
-    Ok(numbered.into())
+    let sources = sources(db, &numbered, "").await?;
+    // Not among the tasks of a server's worker.
+    let prepared = spawn_blocking(move || prepare(numbered, sources)).await;
+    prepared.map_err(|_| DatabaseError::Inconsistent("taking words has panicked".to_owned()))
+}
+
+fn prepare(numbered: Vec<(i64, String)>, mut sources: HashMap<String, SearchSource>) -> Batch {
+    let prepared = numbered.into_iter().map(|(number, id)| {
+        let words = sources.remove(&id).map(|source| {
+            let document = source.document(number);
+            (source, document)
+        });
+        Prepared { number, id, words }
+    });
+    prepared.collect()
 }
 
 /// Puts a batch into the index, within a transaction that writes. What another process has indexed meanwhile is left
-/// out. Fails with a conflict when another transaction edits one of the messages, or indexes them.
+/// out, and what was edited or deleted since its words were taken stays in the tail. Fails with a conflict when another
+/// transaction edits one of the messages, or indexes them.
 ///
-/// Their rows are locked before they are read. Whoever edits a message changes its row first, and its words in the
-/// index after that (`replace`). So either the editor waits for this transaction and finds the words in the index, or
-/// this one reads the text as edited.
-pub(crate) async fn index(db: &impl ConnectionTrait, batch: &[(i64, String)]) -> Result<(), DatabaseError> {
+/// Their rows are locked before they are read. Whoever edits a message changes its row first, and after that takes it
+/// out of the index (`rewritten`). So either the editor waits for this transaction and finds the message in the index,
+/// or this one reads the text as edited.
+pub(crate) async fn index(db: &impl ConnectionTrait, batch: &[Prepared]) -> Result<(), DatabaseError> {
     let backend = db.get_database_backend();
     // Without waiting, so that nobody ever waits in a circle for an indexer: the batch is tried again.
     let lock = if backend == DbBackend::Sqlite { "" } else { " FOR UPDATE NOWAIT" };
-    let numbers = || batch.iter().map(|(number, _)| (*number).into());
-    let these = format!("IN ({})", placeholders(batch.len()));
-
+    let words: HashMap<&str, Option<&(SearchSource, SearchDocument)>> =
+        batch.iter().map(|prepared| (prepared.id.as_str(), prepared.words.as_ref())).collect();
+    let numbers = batch.iter().map(|prepared| prepared.number.into());
+    let these = placeholders(batch.len());
     let text =
-        format!("SELECT number, message_id FROM search_tail WHERE number {these} ORDER BY number{lock}");
-    let mut numbered = numbered(db, Sql::new(text, numbers())).await?;
+        format!("SELECT number, message_id FROM search_tail WHERE number IN ({these}) ORDER BY number{lock}");
+    let mut numbered = numbered(db, Sql::new(text, numbers)).await?;
     if numbered.is_empty() {
         return Ok(());
     }
+    let sources = sources(db, &numbered, lock).await?;
+    let words_of = |id: &str| words.get(id).copied().flatten();
+    numbered.retain(|(_, id)| sources.get(id) == words_of(id).map(|(source, _)| source));
+    if numbered.is_empty() {
+        return Ok(());
+    }
+    let done = format!("DELETE FROM search_tail WHERE number IN ({})", placeholders(numbered.len()));
+    let done = Sql::new(done, numbered.iter().map(|(number, _)| (*number).into()));
     migration::free_numbers(db, &mut numbered).await?;
-    let documents = documents(db, &numbered, lock).await?;
+    let documents = numbered.iter().filter_map(|(number, id)| {
+        let (_, document) = words_of(id)?;
+        Some(SearchDocument { number: *number, ..document.clone() })
+    });
+    let mut documents: Vec<SearchDocument> = documents.collect();
+    // An index of words is written faster in the order of its rows.
+    documents.sort_unstable_by_key(|document| document.number);
     migration::insert_search_documents(db, &documents).await?;
-    let done = Sql::new(format!("DELETE FROM search_tail WHERE number {these}"), numbers());
     db.execute_raw(done.into_statement(backend)).await?;
     Ok(())
 }
 
-/// What these messages are found by.
-async fn documents(
+/// What the words of these messages are taken from, by their ids.
+async fn sources(
     db: &impl ConnectionTrait,
     numbered: &[(i64, String)],
     lock: &str,
-) -> Result<Vec<SearchDocument>, DatabaseError> {
+) -> Result<HashMap<String, SearchSource>, DatabaseError> {
     let text = format!(
         "SELECT id, channel_id, author, content, deleted_at FROM messages WHERE id IN ({}){lock}",
         placeholders(numbered.len())
     );
     let texts = Sql::new(text, numbered.iter().map(|(_, id)| id.as_str().into()));
     let rows = db.query_all_raw(texts.into_statement(db.get_database_backend())).await?;
-    let numbers: HashMap<&str, i64> = numbered.iter().map(|(number, id)| (id.as_str(), *number)).collect();
-    let mut documents = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let id: String = row.try_get("", "id")?;
-        documents
-            .extend(numbers.get(id.as_str()).map(|number| SearchDocument::of(row, *number)).transpose()?);
-    }
-    // An index of words is written faster in the order of its rows.
-    documents.sort_unstable_by_key(|document| document.number);
-    Ok(documents)
+    let sources = rows.iter().map(SearchSource::of);
+    Ok(sources
+        .map(|source| source.map(|source| (source.message_id().to_owned(), source)))
+        .collect::<Result<_, DbErr>>()?)
+}
+
+/// Moves a message out of the index into the tail, where it keeps its number: its text has changed, and whoever writes
+/// takes no words. Does nothing when it is in the tail.
+pub(super) fn put_back(full_text: &dyn FullText, message: &Value) -> Vec<Sql> {
+    // Only an earlier version, which knows no tail, gives its messages numbers of it. Then this one gets another.
+    let taken = "SELECT 1 FROM search_tail WHERE search_tail.number = search_documents.number";
+    let same = format!(
+        "INSERT INTO search_tail (number, message_id) SELECT number, message_id FROM search_documents \
+         WHERE message_id = ? AND NOT EXISTS ({taken})"
+    );
+    let another = format!(
+        "INSERT INTO search_tail (message_id) SELECT message_id FROM search_documents \
+         WHERE message_id = ? AND EXISTS ({taken} AND search_tail.message_id <> search_documents.message_id)"
+    );
+    let mut moved = vec![Sql::new(same, [message.clone()]), Sql::new(another, [message.clone()])];
+    moved.extend(full_text.remove(message.clone()));
+    moved
 }
 
 /// Numbers and ids of messages, in the order of the statement.

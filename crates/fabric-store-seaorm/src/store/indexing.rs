@@ -99,9 +99,11 @@ pub(super) struct Watched {
 #[async_trait]
 impl Publisher for Watched {
     async fn publish(&self, commit: Commit) {
-        let is_new =
-            |event: &&Event| matches!(event, Event::MessageCreated { message, .. } if is_findable(message));
-        self.tail.grow(commit.events.iter().filter(is_new).count());
+        let grows = |event: &&Event| match event {
+            Event::MessageCreated { message, .. } | Event::MessageUpdated(message) => is_findable(message),
+            _ => false,
+        };
+        self.tail.grow(commit.events.iter().filter(grows).count());
         self.publisher.publish(commit).await;
     }
 

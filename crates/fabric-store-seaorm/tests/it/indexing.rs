@@ -7,8 +7,8 @@ use fabric_domain::decisions::{CreateChannel, Post};
 use fabric_domain::model::{Author, ChannelId, ChannelType, Message, PostOutcome};
 use fabric_domain::ports::{Reader, Search, SearchStore};
 use fabric_domain::rules::search::Query;
-use fabric_store_seaorm::{SqlStore, migrate};
-use fabric_testkit::{Recorder, TestGuild};
+use fabric_store_seaorm::{Options, SqlStore, migrate};
+use fabric_testkit::{Recorder, TestClock, TestGuild};
 use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
 use tokio::task::JoinSet;
 
@@ -17,6 +17,8 @@ use crate::databases::{self, Fresh, index_all};
 
 on_each_database!(
     what_is_stored_is_indexed_by_itself_and_so_is_what_the_last_process_left,
+    an_edit_takes_no_words_and_its_message_keeps_its_place,
+    an_edited_message_whose_number_is_another_s_meanwhile_gets_a_new_one,
     an_edit_or_deletion_that_meets_the_indexer_is_never_lost,
     what_an_earlier_version_numbers_meanwhile_is_in_nobodys_way,
     going_back_before_the_tail_keeps_what_is_in_it,
@@ -89,10 +91,107 @@ async fn what_is_stored_is_indexed_by_itself_and_so_is_what_the_last_process_lef
     assert_eq!(found(&store, "word").await, before);
     let guild = TestGuild::on(Arc::clone(&store) as _, published);
     guild.ids.begin_at(1_000);
-    post(&guild, &id, "another word").await;
+    let last = post(&guild, &id, "another word").await;
     indexed(&fresh).await;
     assert_eq!(found(&store, "word").await.len(), 8);
     assert_eq!(found(&store, "another").await, ["another word"]);
+    guild.guild.edit(&guild.human("alice"), &id, &last.id, "edited word".to_owned()).await.unwrap();
+    indexed(&fresh).await;
+    assert_eq!((found(&store, "edited").await.len(), found(&store, "another").await.len()), (1, 0));
+}
+
+async fn count(fresh: &Fresh, table: &str) -> i64 {
+    let connection = fresh.connect().await;
+    let query = format!("SELECT COUNT(*) AS count FROM {table}");
+    let query = Statement::from_string(connection.get_database_backend(), query);
+    connection.query_one_raw(query).await.unwrap().unwrap().try_get("", "count").unwrap()
+}
+
+/// Whoever edits holds a lock for which others wait, and words take their time.
+async fn an_edit_takes_no_words_and_its_message_keeps_its_place(fresh: Fresh) {
+    let (store, guild, id) = by_hand(&fresh).await;
+    let alice = guild.human("alice");
+    let mut messages = Vec::new();
+    for n in 0..4 {
+        messages.push(post(&guild, &id, &format!("word {n}")).await.id);
+    }
+    index_all(&store).await;
+    for text in ["a first word", "a second word"] {
+        guild.guild.edit(&alice, &id, &messages[1], text.to_owned()).await.unwrap();
+    }
+    assert_eq!((count(&fresh, "search_documents").await, count(&fresh, "search_tail").await), (3, 1));
+    let expected = ["word 3", "word 2", "a second word", "word 0"];
+    assert_eq!(found(&store, "word").await, expected);
+    index_all(&store).await;
+    assert_eq!((count(&fresh, "search_documents").await, count(&fresh, "search_tail").await), (4, 0));
+    assert_eq!(found(&store, "word").await, expected);
+    for former in ["1", "first"] {
+        assert_eq!(found(&store, former).await, [] as [&str; 0]);
+    }
+    // Of a deleted one there are no words to be taken.
+    guild.guild.delete(&alice, &id, &messages[1]).await.unwrap();
+    assert_eq!(count(&fresh, "search_tail").await, 0);
+    assert_eq!(found(&store, "word").await, ["word 3", "word 2", "word 0"]);
+}
+
+async fn an_edited_message_whose_number_is_another_s_meanwhile_gets_a_new_one(fresh: Fresh) {
+    let (store, guild, id) = by_hand(&fresh).await;
+    let edited = post(&guild, &id, "word 1").await;
+    index_all(&store).await;
+    for n in 2..5 {
+        post(&guild, &id, &format!("word {n}")).await;
+    }
+    // As an earlier version would have numbered it, which knows no tail.
+    let taken = "UPDATE search_documents SET number = (SELECT MIN(number) FROM search_tail)";
+    fresh.connect().await.execute_unprepared(taken).await.unwrap();
+    guild.guild.edit(&guild.human("alice"), &id, &edited.id, "word 1 edited".to_owned()).await.unwrap();
+    for _ in 0..2 {
+        let mut all = found(&store, "word").await;
+        all.sort();
+        assert_eq!(all, ["word 1 edited", "word 2", "word 3", "word 4"]);
+        index_all(&store).await;
+    }
+}
+
+/// On `SQLite` nobody can write while a transaction does. So the texts are read before it, and their words taken; what
+/// was edited since is left for the next time.
+#[tokio::test]
+async fn words_are_taken_while_others_write() {
+    let (fresh, published) = (databases::sqlite(), Arc::new(Recorder::default()));
+    let (told, mut texts_are_read) = tokio::sync::mpsc::unbounded_channel();
+    let observer = Arc::new(move |info: &sea_orm::metric::Info<'_>| {
+        if info.statement.sql.contains("content, deleted_at FROM messages") {
+            let _ = told.send(());
+        }
+    });
+    let options = Options { observer: Some(observer), index_by_hand: true };
+    let clock = Arc::new(TestClock::default());
+    let store = SqlStore::open_with(&fresh.url, true, clock, Arc::clone(&published) as _, options).await;
+    let store = Arc::new(store.unwrap());
+    let guild = TestGuild::on(Arc::clone(&store) as _, published);
+    let new = CreateChannel::new("room", ChannelType::General);
+    let id = guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id;
+    post(&guild, &id, "a former text").await;
+
+    // Somebody else has the lock for as long as it takes.
+    let connection = fresh.connect().await;
+    let editing = connection.begin().await.unwrap();
+    editing.execute_unprepared("UPDATE messages SET content = 'a later text'").await.unwrap();
+    let indexing = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.index(usize::MAX).await }
+    });
+    let read = tokio::time::timeout(Duration::from_secs(20), texts_are_read.recv()).await;
+    assert_eq!(read, Ok(Some(())), "the lock is not waited for");
+    editing.commit().await.unwrap();
+    assert_eq!(indexing.await.unwrap().unwrap(), 1);
+    assert_eq!(count(&fresh, "search_tail").await, 1, "the words were those of the former text");
+    for _ in 0..2 {
+        assert_eq!(found(&store, "text").await, ["a later text"]);
+        assert_eq!(found(&store, "former").await, [] as [&str; 0]);
+        index_all(&store).await;
+    }
+    assert_eq!(count(&fresh, "search_tail").await, 0);
 }
 
 /// Two processes index at once, while everything that they index is edited.
