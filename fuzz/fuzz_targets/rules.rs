@@ -1,11 +1,11 @@
 //! The turn engine and the text rules: no input panics, and every state that is reached can be stored and
-//! read, in today's form and in that of the first edition.
+//! read, as a whole, in parts, and in the form of the first edition.
 #![no_main]
 
 use fabric_domain::model::{UserId, ChannelType};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::mention;
-use fabric_domain::rules::turn::{Input, Seat, Seed, TurnState};
+use fabric_domain::rules::turn::{Floor, Input, Seat, Seats, Seed, TurnState};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -24,6 +24,11 @@ fuzz_target!(|data: &[u8]| {
             stored.apply(&Input::NoReply { by, turn: Some(stored.turn()) }, Seed(0));
             is_stored_and_read(&stored);
         }
+    }
+    if let Ok((seats, floor)) = serde_json::from_slice::<(Seats, Floor)>(data)
+        && let Ok(state) = TurnState::seated(seats, floor)
+    {
+        is_stored_and_read(&state);
     }
     let mut state = TurnState::new((0..3).map(user), (3..4).map(user));
     for (step, bytes) in data.chunks(5).enumerate() {
@@ -66,6 +71,9 @@ fn is_stored_and_read(state: &TurnState) {
     let stored = serde_json::to_string(state).expect("a state is stored");
     let read: TurnState = serde_json::from_str(&stored).expect("what always holds, holds");
     assert_eq!(read, *state);
+    let parts = serde_json::to_string(&(state.seats(), state.floor())).expect("its parts are stored");
+    let (seats, floor): (Seats, Floor) = serde_json::from_str(&parts).expect("they are read");
+    assert_eq!(TurnState::seated(seats, floor).expect("they belong together"), *state);
 }
 
 /// The same seats, rotation and frames as they were once stored, with any round and streak.

@@ -1,47 +1,19 @@
-//! The rules and the codec, one step of each.
+//! The rules and the codec, one step of each; turns are in `turns.rs`.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fabric_domain::model::{Author, Caller, ChannelType, Member, Members, UserId, UserKind};
 use fabric_domain::rules::delivery::{Delivered, plan};
 use fabric_domain::rules::mention;
-use fabric_domain::rules::turn::{Input, Seed, TurnState};
+use fabric_domain::rules::turn::TurnState;
 use serde_json::json;
 use socketio_proto::Outgoing;
 use socketio_proto::packet::{Decoder, EnginePacket, Packet};
 
 fn users(count: usize) -> Vec<UserId> {
     (0..count).map(|number| UserId::from(format!("019a0000-0000-7000-8000-{number:012}"))).collect()
-}
-
-/// One message of the active speaker: the turn goes to the next, and every tenth time a round is shuffled.
-fn turn(criterion: &mut Criterion) {
-    for count in [10, 1_000] {
-        let order = users(count);
-        let mut state = TurnState::new(order.clone(), []);
-        state.apply(&Input::Message { author: order[0].clone(), mentioned: Vec::new(), turn: None }, Seed(0));
-        let speaks = |state: &TurnState| Input::Message {
-            author: state.active().cloned().unwrap_or_else(UserId::system),
-            mentioned: Vec::new(),
-            turn: None,
-        };
-        let mut seed = 0;
-        criterion.bench_function(&format!("turn/message, {count} members"), |bencher| {
-            bencher.iter(|| {
-                seed += 1;
-                let input = speaks(&state);
-                black_box(state.apply(&input, Seed(seed)))
-            });
-        });
-        let mentions =
-            Input::Message { author: order[1].clone(), mentioned: order[2..6].to_vec(), turn: None };
-        criterion.bench_function(&format!("turn/mention of four, {count} members"), |bencher| {
-            let fresh = || state.clone();
-            bencher.iter_batched(fresh, |mut state| state.apply(&mentions, Seed(1)), BatchSize::SmallInput);
-        });
-    }
 }
 
 fn delivery(criterion: &mut Criterion) {
@@ -115,5 +87,5 @@ fn packets(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(rules, turn, delivery, mentions, packets);
+criterion_group!(rules, delivery, mentions, packets);
 criterion_main!(rules);

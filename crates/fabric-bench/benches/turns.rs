@@ -7,7 +7,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_ma
 use fabric_domain::decisions::{
     Access, Change, ChannelAggregate, CreateChannel, Limits, Moment, Post, channels, messages, turns,
 };
-use fabric_domain::model::{Author, Caller, ChannelType, Timestamp, UserId, UserKind};
+use fabric_domain::model::{Active, Author, Caller, ChannelType, Timestamp, UserId, UserKind};
 use fabric_domain::rules::command::Command;
 use fabric_domain::rules::turn::{Input, Seed, TurnState};
 
@@ -39,7 +39,13 @@ fn active(channel: &ChannelAggregate) -> UserId {
 fn post(channel: &mut ChannelAggregate, user: &UserId, content: &str, step: u64) {
     let author = Author::User(Caller { user_id: user.clone(), kind: UserKind::Agent });
     let post = Post::text(content);
-    let posting = messages::Posting { post: &post, author: &author, admin: None, limits: &Limits::default() };
+    let posting = messages::Posting {
+        post: &post,
+        author: &author,
+        admin: None,
+        active: &Active::default(),
+        limits: &Limits::default(),
+    };
     carry_forward(channel, &messages::post(channel, posting, &moment(step)).expect("an open channel"));
 }
 

@@ -403,7 +403,7 @@ async fn who_sits_where_is_written_only_when_it_changes(fresh: Fresh) {
     let guild = TestGuild::on(Arc::clone(&store) as _, published);
     let members = (0..100).map(|number| format!("member{number:02}").as_str().into()).collect();
     let new = CreateChannel { members, ..CreateChannel::new("room", ChannelType::Discuss) };
-    let id = guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id;
+    let id = guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id;
     let connection = fresh.connect().await;
     let stored = async || {
         let query = "SELECT turn AS turn, seats AS seats FROM channels JOIN turn_seats ON channel_id = id";
@@ -428,7 +428,7 @@ async fn who_sits_where_is_written_only_when_it_changes(fresh: Fresh) {
     let (turn, untouched) = stored().await;
     assert_eq!(untouched, "as it was");
     assert!(turn.len() < 400, "{turn}");
-    guild.guild.add_members(&guild.human("alice"), &id, vec!["new".into()]).await.unwrap();
+    guild.add_members(&guild.human("alice"), &id, vec!["new".into()]).await.unwrap();
     assert_eq!(stored().await.1, seats.replace(r#""member99""#, r#""member99","new""#));
     // What is in memory is what is stored.
     let declined = store.load(&id).await.unwrap().unwrap().turn.unwrap().state.declined().to_vec();

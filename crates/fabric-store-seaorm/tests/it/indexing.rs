@@ -170,7 +170,7 @@ async fn words_are_taken_while_others_write() {
     let store = Arc::new(store.unwrap());
     let guild = TestGuild::on(Arc::clone(&store) as _, published);
     let new = CreateChannel::new("room", ChannelType::General);
-    let id = guild.guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id;
+    let id = guild.create_channel(&guild.human("alice"), new).await.unwrap().channel.id;
     post(&guild, &id, "a former text").await;
 
     // Somebody else has the lock for as long as it takes.
