@@ -85,7 +85,7 @@ impl World {
                     "the demo in the data folder is an older one's: remove the folder (.fabric)".into()
                 );
             }
-            None => hex::encode(random::<12>()),
+            None => hex::encode(secret_bytes::<12>()),
         };
         keys.password = Some(password.clone());
         // Before there is an account with it.
@@ -95,7 +95,7 @@ impl World {
         let mut agents = Vec::new();
         for agent in AGENTS {
             // They sign in with their keys: nobody knows this one.
-            agents.push((agent, ensure_user(&center, agent, &hex::encode(random::<16>())).await?));
+            agents.push((agent, ensure_user(&center, agent, &hex::encode(secret_bytes::<16>())).await?));
         }
         // A database that was thrown away takes its keys with it.
         let is_fresh = keys.agents.len() != AGENTS.len() || !is_known(&center_url, &keys.agents).await;
