@@ -78,14 +78,15 @@ impl Sockets {
         more: &mut Vec<Output>,
     ) {
         let now = conn.shared.now();
-        let Some(served) = self.namespaces.get(namespace).cloned() else {
-            session.refuse(namespace, "Invalid namespace", None, now, more);
-            return;
-        };
+        // Also for namespaces that there are not: no client means thousands of those.
         if !self.may_connect(conn, now) {
             session.close(DisconnectReason::RateLimit, now, more);
             return;
         }
+        let Some(served) = self.namespaces.get(namespace).cloned() else {
+            session.refuse(namespace, "Invalid namespace", None, now, more);
+            return;
+        };
         self.list.retain(|(_, socket)| !socket.is_gone());
         let socket = Socket::new(Arc::clone(conn), Arc::clone(&served.rooms));
         served.run(&socket, Job::Connect { auth });

@@ -206,6 +206,41 @@ impl<'a> Fields<'a> {
         self.name(field, known)
     }
 
+    /// A list of at most `max` nested objects, if given; their complaints are ours.
+    pub fn objects<T>(
+        &mut self,
+        field: &'static str,
+        max: usize,
+        read: impl Fn(&mut Fields<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = self.typed(field, "a list of objects", |value| {
+            value.as_array()?.iter().map(Value::as_object).collect::<Option<Vec<_>>>()
+        })?;
+        if items.len() > max {
+            self.complain(field, format!("must have at most {max} entries"));
+            return None;
+        }
+        let each = items.into_iter().map(|object| {
+            let mut inner = Fields { object, problems: Vec::new() };
+            let item = read(&mut inner);
+            self.problems.append(&mut inner.problems);
+            item
+        });
+        // All of them are read: every bad field is to be listed.
+        let items: Vec<Option<T>> = each.collect();
+        items.into_iter().collect()
+    }
+
+    /// An object whose every value is a whole number from 0 to `max`, if given.
+    pub fn numbers(&mut self, field: &'static str, max: u64) -> Option<Vec<(&'a str, u64)>> {
+        self.typed(field, &format!("an object of whole numbers from 0 to {max}"), |value| {
+            let number = |(name, value): (&'a String, &'a Value)| {
+                Some((name.as_str(), value.as_u64().filter(|number| *number <= max)?))
+            };
+            value.as_object()?.iter().map(number).collect()
+        })
+    }
+
     /// A nested object, if given; its complaints are ours.
     pub fn object<T>(&mut self, field: &'static str, read: impl FnOnce(&mut Fields<'a>) -> T) -> Option<T> {
         let object = self.typed(field, "an object", Value::as_object)?;

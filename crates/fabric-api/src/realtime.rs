@@ -1,5 +1,7 @@
 //! The events of a guild's sockets (spec/4).
 
+use std::collections::HashMap;
+
 use fabric_domain::model::{ChannelId, ChannelType, MessageId, PresenceStatus, Seq, UserId, WakeReason};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,8 @@ pub const NAMESPACE: &str = "/realtime";
 pub mod event {
     /// Client: take part in a channel. Ack: [`super::JoinAck`].
     pub const JOIN_CHANNEL: &str = "join_channel";
+    /// Client: take part in many channels, or in all of one's own. Ack: [`super::JoinedChannels`].
+    pub const JOIN_CHANNELS: &str = "join_channels";
     /// Client: stop taking part.
     pub const LEAVE_CHANNEL: &str = "leave_channel";
     /// Client and server: somebody types.
@@ -145,6 +149,93 @@ impl FromFields for JoinChannel {
         let since_seq = fields.number("sinceSeq", u64::from(u32::MAX)).map(Seq);
         Some(Self { channel_id: channel_id?.into(), since_seq })
     }
+}
+
+/// `join_channels`: many channels at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JoinChannels {
+    /// These, [`Self::MOST`] at most.
+    These(Vec<JoinChannel>),
+    /// Every channel of which the user is a member.
+    All(JoinAll),
+}
+
+impl JoinChannels {
+    /// The most channels that are named.
+    pub const MOST: usize = 1_000;
+}
+
+impl FromFields for JoinChannels {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let all = fields.flag("all").unwrap_or_default();
+        let these = fields.objects("channels", Self::MOST, JoinChannel::from_fields);
+        match (all, these) {
+            (true, None) => JoinAll::from_fields(fields).map(Self::All),
+            (false, Some(these)) => Some(Self::These(these)),
+            (true, Some(_)) => {
+                fields.complain("channels", "says the same as \"all\": give one of them");
+                None
+            }
+            (false, None) => {
+                if !fields.is_bad("channels") {
+                    fields.complain("channels", "is required, or \"all\": true");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// To join all of one's channels: by `join_channels`, or while connecting (`auth.join` = `all`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JoinAll {
+    /// The last seq of each channel that the client has: what came after it follows.
+    pub since_seq: HashMap<ChannelId, Seq>,
+}
+
+impl FromFields for JoinAll {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let since = fields.numbers("sinceSeq", u64::from(u32::MAX)).unwrap_or_default();
+        let since_seq = since.into_iter().map(|(channel, seq)| (channel.into(), Seq(seq))).collect();
+        Some(Self { since_seq })
+    }
+}
+
+/// What CONNECT's `auth` says of channels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectJoin(pub Option<JoinAll>);
+
+impl FromFields for ConnectJoin {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        match fields.text("join").as_deref() {
+            Some("all") => JoinAll::from_fields(fields).map(|all| Self(Some(all))),
+            Some(_) => {
+                fields.complain("join", "must be \"all\"");
+                None
+            }
+            None => Some(Self(None)),
+        }
+    }
+}
+
+/// The ack of `join_channels`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedChannels {
+    /// Always true: what became of each channel is in the results.
+    pub ok: bool,
+    /// One for each channel, in the order in which they were named.
+    pub results: Vec<JoinedChannel>,
+}
+
+/// What became of one channel of `join_channels`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinedChannel {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// As the ack of `join_channel`.
+    #[serde(flatten)]
+    pub ack: JoinAck,
 }
 
 /// The ack of `join_channel`.

@@ -9,12 +9,14 @@ use fabric_api::error_answer::ErrorAnswer;
 use fabric_api::fields::{self, FromFields};
 use fabric_api::guild::{CommandAnswer, PostAnswer, PresenceRow, SetPresence, TurnCommand};
 use fabric_api::realtime::{
-    JoinChannel, LeaveChannel, RefreshSession, SetTyping, SocketPost, SocketTurnCommand, event,
+    ConnectJoin, JoinAll, JoinChannel, JoinChannels, LeaveChannel, RefreshSession, SetTyping, SocketPost,
+    SocketTurnCommand, event,
 };
 use fabric_domain::decisions::Post;
 use fabric_domain::model::{Author, ChannelId, CommandOutcome, Refusal, UserId};
 use fabric_domain::rules::command::Command;
 use fabric_domain::services::{CommandRequest, Guild, RequestKey, ServiceError};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -137,7 +139,8 @@ impl Gateway {
         };
         self.hub.settled.settle_all(user, arrived);
         let is_first = sessions.come_back(&session);
-        Ok(Attached::new(session, is_first))
+        // It is where it was.
+        Ok(Attached::new(session, is_first, None))
     }
 
     async fn tell_presence(&self, session: &SocketSession) {
@@ -170,11 +173,13 @@ struct Attached {
     session: Arc<SocketSession>,
     /// Whether everybody is yet to be told that with this socket its user came online.
     is_news: AtomicBool,
+    /// The channels that it asked for while it connected.
+    join: Mutex<Option<JoinAll>>,
 }
 
 impl Attached {
-    fn new(session: Arc<SocketSession>, is_news: bool) -> Self {
-        Self { session, is_news: AtomicBool::new(is_news) }
+    fn new(session: Arc<SocketSession>, is_news: bool, join: Option<JoinAll>) -> Self {
+        Self { session, is_news: AtomicBool::new(is_news), join: Mutex::new(join) }
     }
 }
 
@@ -230,6 +235,7 @@ impl Handler for Gateway {
             socket.set_data(attached?);
             return Ok(());
         }
+        let ConnectJoin(join) = fields::read(&handshake.auth).map_err(|bad| refuse(bad.into()))?;
         let new = NewSession {
             id: socket.id().into(),
             line: Line::Socket(socket.clone()),
@@ -243,15 +249,25 @@ impl Handler for Gateway {
             let message = format!("a user has at most {} sockets", self.sockets_per_user);
             return Err(refuse(ErrorAnswer::new(429, "too_many_sockets", message)));
         };
-        socket.set_data(Attached::new(session, is_first));
+        socket.set_data(Attached::new(session, is_first, join));
         Ok(())
     }
 
     async fn connected(&self, socket: &Socket) {
-        if let Some(attached) = socket.data::<Attached>()
-            && attached.is_news.swap(false, Ordering::Relaxed)
-        {
-            self.tell_presence(&attached.session).await;
+        let Some(attached) = socket.data::<Attached>() else { return };
+        let session = &attached.session;
+        if attached.is_news.swap(false, Ordering::Relaxed) {
+            self.tell_presence(session).await;
+        }
+        let join = attached.join.lock().take();
+        if let Some(all) = join {
+            match self.all_of(session, all).await {
+                Ok(requests) => self.join_many(session, &requests, |_| {}).await,
+                Err(error) => {
+                    tracing::warn!(%error, "a socket cannot join its channels: disconnecting it");
+                    session.abandon();
+                }
+            }
         }
     }
 
@@ -268,6 +284,24 @@ impl Handler for Gateway {
                 match read::<JoinChannel>(&event.args) {
                     Ok(request) => self.join(&session, &request, ack).await,
                     Err(refusal) => ack(failed(refusal)),
+                }
+                return None;
+            }
+            event::JOIN_CHANNELS => {
+                let ack = |answer: Value| {
+                    if let Some(ack) = &event.ack {
+                        // Gone, if it fails.
+                        let _ = ack.send(&answer);
+                    }
+                };
+                let requests = match read::<JoinChannels>(&event.args) {
+                    Ok(JoinChannels::These(requests)) => Ok(requests),
+                    Ok(JoinChannels::All(all)) => self.all_of(&session, all).await,
+                    Err(refusal) => Err(refusal.into()),
+                };
+                match requests {
+                    Ok(requests) => self.join_many(&session, &requests, ack).await,
+                    Err(error) => ack(failed(error)),
                 }
                 return None;
             }

@@ -1,10 +1,12 @@
 //! How a socket joins a channel: what it missed, what it is owed, and what comes meanwhile. `room.rs` says in which
 //! order.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use fabric_api::error_answer::ErrorAnswer;
 use fabric_api::guild::TurnView;
-use fabric_api::realtime::{JoinAck, JoinChannel, Wake};
+use fabric_api::realtime::{JoinAck, JoinAll, JoinChannel, JoinedChannel, JoinedChannels, Wake};
 use fabric_domain::decisions::{ChannelView, MissedWakes};
 use fabric_domain::model::{ChannelId, Seq};
 use fabric_domain::ports::SeqRange;
@@ -28,28 +30,83 @@ impl Gateway {
         request: &JoinChannel,
         ack: impl FnOnce(Value),
     ) {
+        match self.enter(session, request).await {
+            Ok(Some(start)) => {
+                // The acknowledgement goes first: what follows it is what was missed.
+                ack(to_value(&start.ack()));
+                self.bring_up(session, &start).await;
+            }
+            Ok(None) => {}
+            Err(error) => ack(failed(error)),
+        }
+    }
+
+    /// `join_channels`: the same for many, and one acknowledgement before all that was missed in them.
+    pub(crate) async fn join_many(
+        &self,
+        session: &Arc<SocketSession>,
+        requests: &[JoinChannel],
+        ack: impl FnOnce(Value),
+    ) {
+        let (mut results, mut starts) = (Vec::with_capacity(requests.len()), Vec::new());
+        // A channel that is named twice is joined once.
+        let mut seen = HashSet::new();
+        for request in requests.iter().filter(|request| seen.insert(&request.channel_id)) {
+            let channel_id = request.channel_id.clone();
+            let ack = match self.enter(session, request).await {
+                Ok(Some(start)) => {
+                    let ack = start.ack();
+                    starts.push(start);
+                    ack
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    let error = Some(ErrorAnswer::from(error).code.to_owned());
+                    JoinAck { ok: false, last_seq: None, turn: None, error }
+                }
+            };
+            results.push(JoinedChannel { channel_id, ack });
+        }
+        ack(to_value(&JoinedChannels { ok: true, results }));
+        for start in &starts {
+            self.bring_up(session, start).await;
+        }
+    }
+
+    /// All channels of which the user is a member, as requests to join them.
+    pub(crate) async fn all_of(
+        &self,
+        session: &SocketSession,
+        mut all: JoinAll,
+    ) -> Result<Vec<JoinChannel>, ServiceError> {
+        let rows = self.guild.channels(&session.caller).await?;
+        let mine = rows.into_iter().filter(|row| row.is_member).map(|row| row.channel.id);
+        Ok(mine
+            .map(|channel_id| JoinChannel { since_seq: all.since_seq.remove(&channel_id), channel_id })
+            .collect())
+    }
+
+    /// The socket enters the channel, and it is read where it begins. `None`: it is gone.
+    async fn enter(
+        &self,
+        session: &Arc<SocketSession>,
+        request: &JoinChannel,
+    ) -> Result<Option<Start>, ServiceError> {
         let channel = &request.channel_id;
         // Checked before the socket enters, so that a stranger is never in the room; what is read after
         // the entry is what counts.
-        if let Err(error) = self.guild.readable(&session.caller, channel).await {
-            return ack(failed(error));
-        }
+        self.guild.readable(&session.caller, channel).await?;
         if !session.station().enter(&self.hub.audience, session, channel) {
-            return;
+            return Ok(None);
         }
-        let start = match self.start_catching_up(session, request).await {
-            Ok(start) => start,
-            Err(error) => {
-                self.leave(session, channel);
-                return ack(failed(error));
-            }
-        };
-        let Start { aggregate, .. } = &start;
-        let turn = aggregate.turn.as_ref().map(|turn| TurnView::new(channel.clone(), turn));
-        let joined = JoinAck { ok: true, last_seq: Some(aggregate.channel.last_seq), turn, error: None };
-        // The acknowledgement goes first: what follows it is what was missed.
-        ack(to_value(&joined));
-        if let Err(error) = self.catch_up(session, &start).await {
+        let start = self.start_catching_up(session, request).await;
+        start.map(Some).inspect_err(|_| self.leave(session, channel))
+    }
+
+    /// Sends what was missed.
+    async fn bring_up(&self, session: &Arc<SocketSession>, start: &Start) {
+        if let Err(error) = self.catch_up(session, start).await {
+            let channel = &start.aggregate.channel.id;
             // It was told that it joined: so that it does not wait in vain, it is to come again.
             tracing::warn!(%channel, %error, "cannot read what a joining socket missed: disconnecting it");
             session.abandon();
@@ -171,6 +228,14 @@ struct Start {
     first_missed: Seq,
     /// The message before which reading ends: from here on they are held, or do not exist yet.
     end: Seq,
+}
+
+impl Start {
+    fn ack(&self) -> JoinAck {
+        let Self { aggregate, .. } = self;
+        let turn = aggregate.turn.as_ref().map(|turn| TurnView::new(aggregate.channel.id.clone(), turn));
+        JoinAck { ok: true, last_seq: Some(aggregate.channel.last_seq), turn, error: None }
+    }
 }
 
 /// What is sent to a socket that catches up: waits now and then until the client has read. The last of it is kept back,

@@ -32,6 +32,12 @@ impl Client {
         Self::open(world, user, None).await
     }
 
+    /// Connects with more in its `auth` than the token.
+    pub(crate) async fn connect_with(world: &World, user: &str, auth: &Value) -> Self {
+        let more = auth.as_object().expect("an object").clone();
+        Self::open_with(world, user, None, more).await
+    }
+
     /// Loses the connection, waits until the server knows, and can be brought back.
     pub(crate) async fn lose(self, world: &World) -> Lost {
         let before = world.hub.socket_count();
@@ -50,10 +56,19 @@ impl Client {
     }
 
     async fn open(world: &World, user: &str, recovery: Option<&Recovery>) -> Self {
+        Self::open_with(world, user, recovery, Map::new()).await
+    }
+
+    async fn open_with(
+        world: &World,
+        user: &str,
+        recovery: Option<&Recovery>,
+        mut auth: Map<String, Value>,
+    ) -> Self {
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", world.address);
         let (stream, _) = timeout(DEADLINE, connect_async(url)).await.expect("in time").unwrap();
         let mut session = ClientSession::new(&ClientLimits::default(), Duration::ZERO);
-        let auth = Map::from_iter([("token".to_owned(), Value::from(user))]);
+        auth.insert("token".to_owned(), Value::from(user));
         session.connect(NAMESPACE, auth, recovery).unwrap();
         let (id, events) = (String::new(), VecDeque::new());
         let mut client = Self { stream, session, id, answers_pings: true, events };

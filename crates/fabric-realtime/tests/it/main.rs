@@ -2,6 +2,7 @@
 
 mod client;
 mod content;
+mod joining;
 mod presence;
 mod recovery;
 mod revocation;
