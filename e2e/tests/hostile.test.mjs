@@ -256,23 +256,25 @@ test("a flood of CONNECTs on one connection ends it", async () => {
   await spaces.isClosed("a flood of namespaces");
 });
 
-test("a flood of handshakes from one address is answered 429, and other addresses are served", onLinux, async () => {
+test("a flood of handshakes from one address is answered 429 or hung up on, and other addresses are served", onLinux, async () => {
   const flood = Array.from({ length: 800 }, () => new RawPolling(server, { localAddress: ELSEWHERE }));
   const statuses = await Promise.all(flood.map(async (raw) => {
-    const { status } = await raw.handshake();
+    // An address has room for so many connections, and one that waits gives way to a newcomer.
+    const { status } = await raw.handshake().catch((error) => ({ status: error.code }));
     raw.end();
     return status;
   }));
   const count = (wanted) => statuses.filter((status) => status === wanted).length;
-  assert.equal(count(200) + count(429), statuses.length, `${[...new Set(statuses)]}`);
-  assert.ok(count(429) > 0 && count(200) >= 20, `${count(200)} were let in`);
+  assert.equal(count(200) + count(429) + count("ECONNRESET"), statuses.length, `${[...new Set(statuses)]}`);
+  assert.ok(count(200) < statuses.length && count(200) >= 20, `${count(200)} were let in`);
   const { error } = await outcome(rawSocket(server, { auth: { token: mallory.token } }));
   assert.equal(error, undefined, error?.message);
 });
 
 test("connections that never say anything, or stop in the middle of a request, are in nobody's way", async () => {
   const { hostname, port } = new URL(server.guildUrl);
-  const silent = Array.from({ length: 30 }, () => new RawSocket(server));
+  // Theirs is another address: this one has used up its connects in the tests before.
+  const silent = Array.from({ length: 30 }, () => new RawSocket(server, { localAddress: AFAR }));
   const half = Array.from({ length: 30 }, () => {
     const asked = httpRequest({ method: "POST", hostname, port, path: "/api/channels", headers: { "content-length": 1_000 } });
     asked.on("error", () => {});

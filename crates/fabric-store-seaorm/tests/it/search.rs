@@ -69,6 +69,8 @@ async fn messages_from_before_there_was_searching_are_found(fresh: Fresh) {
     let before = all(&store).await;
     assert_eq!(before.each_ref().map(Vec::len), [229, 1, 5, 1]);
 
+    // Nobody serves a guild whose schema goes back: what is not in the index yet would be put into it twice.
+    store.close().await.unwrap();
     while !migrate::down(&fresh.url)
         .await
         .unwrap()
@@ -76,6 +78,7 @@ async fn messages_from_before_there_was_searching_are_found(fresh: Fresh) {
         .any(|line| line.contains(MIGRATION) && !line.starts_with("applied"))
     {}
     migrate::up(&fresh.url).await.unwrap();
+    let store = fresh.store(Arc::new(Recorder::default())).await;
     assert_eq!(all(&store).await, before);
 
     let connection = fresh.connect().await;
