@@ -98,7 +98,7 @@ mod tests {
         fn it_reads_as_what_utf_16_makes_of_it(units in proptest::collection::vec(
             prop_oneof![0xd800..0xe000_u16, any::<u16>(), 0x20..0x7f_u16], 0..12,
         )) {
-            let escapes: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let escapes = units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat();
             prop_assert_eq!(read(&format!("\"{escapes}\"")), String::from_utf16_lossy(&units));
         }
 
