@@ -39,6 +39,9 @@ impl Guarded {
     /// `None` where there is no room for it.
     pub(super) fn new(stream: TcpStream, clients: &Arc<Clients>) -> Option<Self> {
         let client = clients.enter(stream.peer_addr().ok().map(|peer| peer.ip()))?;
+        // What is written is all that there is for now: to wait for more would take as long as the client's delayed
+        // acknowledgement. It may be gone already.
+        let _ = stream.set_nodelay(true);
         Some(Self { stream: Some(stream), client, clients: Arc::clone(clients) })
     }
 

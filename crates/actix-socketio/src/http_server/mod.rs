@@ -204,7 +204,6 @@ where
                     .keep_alive(settings.keep_alive)
                     .client_request_timeout(settings.client_request_timeout)
                     .client_disconnect_timeout(settings.client_disconnect_timeout)
-                    .tcp_nodelay(true)
                     .h1_allow_half_closed(false)
                     .on_connect_ext(move |stream: &Guarded, data| {
                         data.insert(Arc::clone(stream.client()));

@@ -154,3 +154,21 @@ async fn there_is_no_room_for_more_than_may_be_held() {
     assert_eq!(get(server.address, "/hold/1001").await.status, 503);
     server.handle.stop(false).await;
 }
+
+#[actix_web::test]
+async fn what_is_written_waits_for_nothing_more() {
+    let (said, heard) = std::sync::mpsc::channel();
+    let server = HttpServer::new(App::new)
+        .workers(1)
+        .on_connect(move |stream| said.send(stream.nodelay().unwrap()).unwrap())
+        .disable_signals()
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+    let address = server.addrs()[0];
+    let server = server.run().unwrap();
+    let handle = server.handle();
+    rt::spawn(server);
+    assert_eq!(get(address, "/").await.status, 404);
+    assert!(heard.recv().unwrap());
+    handle.stop(false).await;
+}
