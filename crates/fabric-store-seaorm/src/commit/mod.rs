@@ -24,6 +24,7 @@ mod in_flight;
 mod lanes;
 mod metrics;
 mod one_statement;
+mod part;
 mod rest;
 mod retention;
 mod rows;

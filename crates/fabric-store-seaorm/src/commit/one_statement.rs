@@ -20,7 +20,7 @@ use std::iter::repeat_n;
 
 use sea_orm::{ActiveModelTrait, DbBackend, EntityTrait, IdenStatic, Iterable as _, Statement, Value};
 
-use super::rows::{NewMessage, Part};
+use super::part::Part;
 use crate::schema::entity::{channel, idempotency_key, message, owed_wake, turn_seats};
 use crate::search;
 
@@ -50,10 +50,15 @@ impl BatchRows {
         self.push(table::<turn_seats::Entity>(), [id.into(), seats.into()]);
     }
 
-    /// A new message.
-    pub(super) fn message(&mut self, new: &NewMessage) {
-        let owed = new.owed.as_ref().map_or(NULL, |owed| value(owed, owed_wake::Column::Owed));
-        self.push(table::<message::Entity>(), values(&new.row).chain([owed, new.is_findable.into()]));
+    /// A new message, what is owed for it, and whether the search is told of it.
+    pub(super) fn message(
+        &mut self,
+        message: &message::ActiveModel,
+        owed: Option<&owed_wake::ActiveModel>,
+        is_findable: bool,
+    ) {
+        let owed = owed.map_or(NULL, |owed| value(owed, owed_wake::Column::Owed));
+        self.push(table::<message::Entity>(), values(message).chain([owed, is_findable.into()]));
     }
 
     /// An answer that is kept.
@@ -127,14 +132,20 @@ fn overwriting(part: Part) -> String {
     if part != Part::Position {
         return format!("{update}; ");
     }
-    let stale = format!("SELECT RAISE(ROLLBACK, 'stale') WHERE NEW.kind = '{kind}' AND changes() = 0");
-    format!("{update} AND version = NEW.v2; {stale}; ")
+    format!("{update} AND version = NEW.v2; {}", refusing_to_miss(kind))
+}
+
+/// Fails where a row of this kind was to be written over another, and that is not there.
+fn refusing_to_miss(kind: &str) -> String {
+    format!("SELECT RAISE(ROLLBACK, 'stale') WHERE NEW.kind = '{kind}' AND changes() = 0; ")
 }
 
 /// Writes over the seats of a turn.
 fn seating() -> String {
     let table = table::<turn_seats::Entity>();
-    format!("UPDATE {table} SET seats = NEW.v2 WHERE NEW.kind = '{table}' AND channel_id = NEW.v1; ")
+    let update =
+        format!("UPDATE {table} SET seats = NEW.v2 WHERE NEW.kind = '{table}' AND channel_id = NEW.v1");
+    format!("{update}; {}", refusing_to_miss(table))
 }
 
 /// Inserts a row into its table.

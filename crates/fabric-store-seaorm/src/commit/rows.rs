@@ -15,6 +15,7 @@ use sea_orm::{
 };
 
 use super::one_statement::BatchRows;
+use super::part::Part;
 use crate::error::DatabaseError;
 use crate::schema::convert::{self, to_column, to_json};
 use crate::schema::entity::{channel, idempotency_key, message, owed_wake, turn_seats};
@@ -31,13 +32,13 @@ pub(super) struct Rows {
 }
 
 /// A message, and what is stored with it.
-pub(super) struct NewMessage {
+struct NewMessage {
     id: MessageId,
-    pub(super) row: message::ActiveModel,
+    row: message::ActiveModel,
     /// To whom its wake is owed.
-    pub(super) owed: Option<owed_wake::ActiveModel>,
+    owed: Option<owed_wake::ActiveModel>,
     /// Whether the search is told of it.
-    pub(super) is_findable: bool,
+    is_findable: bool,
 }
 
 /// What is to be written over a channel's row, which has the version `stored`.
@@ -121,7 +122,9 @@ impl Rows {
             }
         }
         self.seats.iter().for_each(|(id, seats)| rows.seats(id.as_str(), seats));
-        self.messages.iter().for_each(|message| rows.message(message));
+        for NewMessage { row, owed, is_findable, .. } in &self.messages {
+            rows.message(row, owed.as_ref(), *is_findable);
+        }
         self.answers.iter().for_each(|answer| rows.answer(answer));
         rows.into_statement()
     }
@@ -206,62 +209,5 @@ impl Changed {
             turn: self.turn || other.turn,
             seats: self.seats || other.seats,
         }
-    }
-}
-
-/// A part of a channel's row, whose columns are written together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Where the channel stands, which changes with every message.
-    Position,
-    /// Name, purpose, settings, whether it is closed.
-    Settings,
-    /// The turn, but for its seats, and its deadline.
-    Turn,
-}
-
-impl Part {
-    pub(super) const ALL: [Self; 3] = [Self::Position, Self::Settings, Self::Turn];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Position => "position",
-            Self::Settings => "settings",
-            Self::Turn => "turn",
-        }
-    }
-
-    pub(super) fn columns(self) -> &'static [channel::Column] {
-        use channel::Column;
-        match self {
-            Self::Position => &[Column::Version, Column::LastSeq, Column::AgentRun],
-            Self::Settings => {
-                &[Column::Name, Column::Purpose, Column::IsPublic, Column::Closed, Column::Settings]
-            }
-            Self::Turn => &[Column::Turn, Column::TurnDeadline],
-        }
-    }
-
-    /// Of each column.
-    fn values(self, now: &ChannelAggregate) -> Result<Vec<Value>, DatabaseError> {
-        let ChannelAggregate { channel, turn, .. } = now;
-        Ok(match self {
-            Self::Position => vec![
-                to_column(channel.version).into(),
-                to_column(channel.last_seq.0).into(),
-                i64::from(channel.agent_run).into(),
-            ],
-            Self::Settings => vec![
-                channel.name.as_str().into(),
-                channel.purpose.clone().into(),
-                channel.is_public.into(),
-                channel.closed.into(),
-                to_json(&channel.settings)?.into(),
-            ],
-            Self::Turn => {
-                let deadline = turn.as_ref().and_then(|turn| turn.deadline);
-                vec![convert::turn_column(turn.as_ref())?.into(), deadline.map(|deadline| deadline.0).into()]
-            }
-        })
     }
 }

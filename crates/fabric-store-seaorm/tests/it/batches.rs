@@ -32,6 +32,7 @@ on_each_database!(
     a_batch_of_posts_is_as_many_statements_as_one_post,
     a_post_reads_no_members_however_many_there_are,
     who_sits_where_is_written_only_when_it_changes,
+    a_seat_that_cannot_be_written_is_not_given,
     processes_that_take_turns_see_what_the_other_has_written,
     who_may_not_write_is_told_so_by_what_another_process_has_written,
     members_who_come_and_go_stay_in_order,
@@ -433,6 +434,22 @@ async fn who_sits_where_is_written_only_when_it_changes(fresh: Fresh) {
     // What is in memory is what is stored.
     let declined = store.load(&id).await.unwrap().unwrap().turn.unwrap().state.declined().to_vec();
     assert!(declined.contains(&"member89".into()) && declined.len() > 80, "{declined:?}");
+}
+
+/// Somebody has damaged the database by hand.
+async fn a_seat_that_cannot_be_written_is_not_given(fresh: Fresh) {
+    let batching = Batching::on(&fresh, 0).await;
+    let id = batching.channel(ChannelType::Discuss).await;
+    let guild = &batching.guild;
+    assert!(post(guild, "a", &id, "hello", None).await.starts_with("Ok"));
+    let connection = fresh.connect().await;
+    connection.execute_unprepared("DELETE FROM turn_seats").await.unwrap();
+    let added = guild.guild.add_members(&guild.human("alice"), &id, vec!["new".into()]).await;
+    assert!(added.is_err(), "{added:?}");
+    let new = "SELECT * FROM channel_members WHERE user_id = 'new'";
+    let backend = connection.get_database_backend();
+    let found = connection.query_all_raw(Statement::from_string(backend, new)).await.unwrap();
+    assert!(found.is_empty());
 }
 
 /// Each has the channel in memory as it was before the other one's last write.
