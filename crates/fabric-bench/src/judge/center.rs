@@ -10,11 +10,9 @@ use fabric_api::center::{Introspect, Introspection, Member, TokenOwner};
 use fabric_domain::model::{Timestamp, UserKind};
 use serde_json::json;
 
-use super::targets::{GUILD, user, user_of};
+use super::people::{GUILD, USERS, user, user_of};
 use crate::Outcome;
 
-/// Users that there are.
-pub(super) const USERS: usize = 10_000;
 /// 2100-01-01: no token ends during a measurement.
 const FAR: Timestamp = Timestamp(4_102_444_800_000);
 

@@ -6,6 +6,7 @@ mod center;
 mod generator;
 mod http;
 mod measures;
+mod people;
 mod program;
 mod report;
 mod targets;

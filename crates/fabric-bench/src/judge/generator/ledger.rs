@@ -2,14 +2,11 @@
 
 use std::time::Instant;
 
-use super::text::Found;
+use super::text::{Found, PostNo};
 use crate::{Outcome, ensure};
 
 /// A channel, by its place in the list of channels.
 pub(in crate::judge) type ChannelNo = usize;
-
-/// A post, by the order in which posts were sent.
-pub(in crate::judge) type PostNo = usize;
 
 /// Who gets what, and what was seen so far.
 #[derive(Debug, Default)]

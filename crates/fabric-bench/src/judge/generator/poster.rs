@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 
-use super::ledger::{ChannelNo, Ledger, PostNo};
+use super::ledger::{ChannelNo, Ledger};
+use super::text::PostNo;
 use super::text::{Finder, content};
 use crate::judge::http::answer;
 use crate::{Outcome, ensure};

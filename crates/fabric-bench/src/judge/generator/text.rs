@@ -3,7 +3,8 @@
 
 use memchr::memmem;
 
-use super::ledger::PostNo;
+/// A post, by the order in which posts were sent.
+pub(in crate::judge) type PostNo = usize;
 
 /// What stands before and after a post's number in its content.
 const MARK: char = '~';

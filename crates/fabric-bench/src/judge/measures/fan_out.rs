@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{Notes, Times, content_length, number, quantities as of, seats, tokens};
 use crate::Outcome;
 use crate::judge::generator::{Generator, Load};
+use crate::judge::people::MOST_USERS;
 use crate::judge::program::{own_cpu, pause};
-use crate::judge::targets::{MOST_USERS, Running};
+use crate::judge::targets::Running;
 
 /// Deliveries per second at which receipts are timed.
 const MODEST: f64 = 20_000.0;

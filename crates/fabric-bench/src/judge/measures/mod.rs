@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use super::FRAME;
 use super::generator::{Generator, Load, Seat};
+use super::people::{MOST_USERS, token_of, user};
 use super::report::{Book, Key, Quantity, Table};
-use super::targets::{MOST_USERS, Running, token_of, user};
+use super::targets::Running;
 use crate::{Outcome, say};
 
 pub(super) use fan_out::fan_out;

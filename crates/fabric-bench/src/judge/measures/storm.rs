@@ -3,7 +3,8 @@
 use super::{Notes, quantities as of, seats};
 use crate::Outcome;
 use crate::judge::generator::Generator;
-use crate::judge::targets::{MOST_USERS, Running};
+use crate::judge::people::MOST_USERS;
+use crate::judge::targets::Running;
 
 /// Handshakes under way at a time while the rate is measured.
 const ORDERLY: usize = 64;

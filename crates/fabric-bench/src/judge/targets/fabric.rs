@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::GUILD;
+use crate::judge::people::GUILD;
 use crate::judge::program::{MEASURED, command as pinned};
 
 /// `fabric-guild-server serve`, with rate limits out of the way.

@@ -14,38 +14,19 @@ use fabric_testkit::servers::{MariaDb, Postgres, free_port};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::http;
+use super::people::{GUILD, token_of, user};
 use super::program::{Program, pause};
-use super::{center, http};
 use crate::Outcome;
 
 pub use bare::{Bare, serve as serve_bare};
 #[cfg(test)]
 pub(super) use bare::{Courier, Loop};
 
-/// The guild that is measured.
-pub(super) const GUILD: &str = "bench";
-/// Users whose sockets are connected: more sockets than that are second and third ones of the same users.
-pub(super) const MOST_USERS: usize = 1_000;
-const _: () = assert!(MOST_USERS <= center::USERS, "Center knows them all");
 /// Members that a request may name.
 const MEMBERS_AT_ONCE: usize = 1_000;
 /// How long a server may take to be ready.
 const READY: Duration = Duration::from_mins(1);
-
-/// The `number`th user.
-pub(super) fn user(number: usize) -> String {
-    format!("u{number}")
-}
-
-/// The token of a user, at every target.
-pub(super) fn token_of(user: &str) -> String {
-    format!("token-{user}")
-}
-
-/// Whose token this is.
-pub(super) fn user_of(token: &str) -> Option<&str> {
-    token.strip_prefix("token-")
-}
 
 /// A server that can be measured.
 #[derive(Debug, Clone)]
