@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fabric_domain::model::Timestamp;
+use fabric_serverkit::web::network;
 
 use crate::error::Error;
 
@@ -43,17 +44,6 @@ impl LoginLimits {
 /// Whole seconds that are not too few.
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
-/// Whoever has one IPv6 address has at least the 2^64 of its network: they count as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
 }
 
 /// A token bucket per key: `burst` attempts at once, then one every `interval`. Of every bucket only the instant is

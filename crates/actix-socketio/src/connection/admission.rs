@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 use parking_lot::Mutex;
 
 use crate::{
-    Rate,
+    Rate, network,
     proto::{Moment, TokenBucket},
 };
 
@@ -44,19 +44,5 @@ impl Admission {
         }
         let bucket = addresses.buckets.entry(network(address)).or_insert_with(|| TokenBucket::new(rate, now));
         bucket.take(now)
-    }
-}
-
-/// One subscriber has a whole /64 of addresses in IPv6; it is one address to us.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(
-            || {
-                let [a, b, c, d, ..] = v6.segments();
-                IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-            },
-            IpAddr::V4,
-        ),
     }
 }

@@ -15,6 +15,8 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::network;
+
 /// What HTTP clients may hold of a server. Connections that became websockets are not among them.
 ///
 /// Where there is no room for somebody new, who has kept the server waiting for longest has to go: a connection that
@@ -254,17 +256,6 @@ fn slowest<'a>(clients: impl Iterator<Item = &'a Arc<Client>>) -> Option<Arc<Cli
         // Of two in the same millisecond, the one that came first.
         .min_by_key(|client| (client.progress.load(Ordering::Relaxed), client.number))
         .cloned()
-}
-
-/// Whoever has one IPv6 address has at least the 2^64 of its network: they count as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
 }
 
 impl Clients {

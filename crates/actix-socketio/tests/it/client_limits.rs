@@ -1,6 +1,13 @@
 //! Clients that keep the server waiting: nobody else is kept out, and what they hold is bounded.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
+    time::Duration,
+};
 
 use actix_socketio::{Client, ClientLimits, HttpServer};
 use actix_web::{App, HttpRequest, HttpResponse, dev::ServerHandle, rt, web};
@@ -18,6 +25,8 @@ const LARGE: usize = 16 * 1024 * 1024;
 struct Server {
     address: SocketAddr,
     handle: ServerHandle,
+    /// Of each connection, whether it writes at once.
+    nodelay: Receiver<bool>,
 }
 
 async fn large() -> HttpResponse {
@@ -43,6 +52,7 @@ impl Server {
     fn start(change: impl FnOnce(&mut ClientLimits)) -> Self {
         let mut limits = ClientLimits::default();
         change(&mut limits);
+        let (said, nodelay) = channel();
         let server = HttpServer::new(|| {
             App::new()
                 .route("/large", web::get().to(large))
@@ -53,6 +63,10 @@ impl Server {
         .workers(2)
         .client_request_timeout(Duration::from_mins(1))
         .client_limits(limits)
+        .on_connect(move |stream| {
+            // Nobody may be there who listens.
+            let _ = said.send(stream.nodelay().unwrap());
+        })
         .disable_signals()
         .bind(("127.0.0.1", 0))
         .unwrap();
@@ -60,7 +74,7 @@ impl Server {
         let server = server.run().unwrap();
         let handle = server.handle();
         rt::spawn(server);
-        Self { address, handle }
+        Self { address, handle, nodelay }
     }
 
     async fn send(&self, head: &str) -> TcpStream {
@@ -157,18 +171,8 @@ async fn there_is_no_room_for_more_than_may_be_held() {
 
 #[actix_web::test]
 async fn what_is_written_waits_for_nothing_more() {
-    let (said, heard) = std::sync::mpsc::channel();
-    let server = HttpServer::new(App::new)
-        .workers(1)
-        .on_connect(move |stream| said.send(stream.nodelay().unwrap()).unwrap())
-        .disable_signals()
-        .bind(("127.0.0.1", 0))
-        .unwrap();
-    let address = server.addrs()[0];
-    let server = server.run().unwrap();
-    let handle = server.handle();
-    rt::spawn(server);
-    assert_eq!(get(address, "/").await.status, 404);
-    assert!(heard.recv().unwrap());
-    handle.stop(false).await;
+    let server = Server::start(|_| ());
+    assert_eq!(get(server.address, "/").await.status, 404);
+    assert!(server.nodelay.recv().unwrap());
+    server.handle.stop(false).await;
 }

@@ -9,6 +9,7 @@ mod request_id;
 mod route;
 mod safe_headers;
 
+pub use actix_socketio::network;
 pub use body::{BodyError, BodyLimit, BodyPace, json_body};
 pub use connection::{ConnectionLimits, http_server};
 pub use error::HttpError;
